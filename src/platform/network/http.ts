@@ -1,0 +1,30 @@
+// The shape of everything that answers HTTP. Handlers are composed by path prefix in app/; each answers or calls nothing
+// and returns false, so that the next one may.
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { type Problem, toProblem } from "#base/errors.ts";
+
+/** @returns false when the path is not this handler's: nothing was read or written */
+export type HttpHandler = (request: IncomingMessage, response: ServerResponse) => boolean;
+
+/** Answer with RFC 9457 problem JSON. Nothing happens when the head was sent already: then the connection is cut, so
+ *  that the peer does not take a torn body for a whole one. */
+export function answerProblem(response: ServerResponse, error: unknown, headers: Record<string, string> = {}): Problem {
+  const problem = toProblem(error);
+  if (response.headersSent) response.destroy();
+  else {
+    const body = Buffer.from(JSON.stringify(problem));
+    response.writeHead(problem.status, {
+      "content-type": "application/problem+json",
+      "content-length": body.byteLength,
+      ...headers,
+    });
+    response.end(body);
+  }
+  return problem;
+}
+
+export function answerJson(response: ServerResponse, status: number, value: unknown): void {
+  const body = Buffer.from(JSON.stringify(value));
+  response.writeHead(status, { "content-type": "application/json", "content-length": body.byteLength });
+  response.end(body);
+}
