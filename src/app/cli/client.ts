@@ -1,0 +1,71 @@
+// How commands find and ask a running installation: `up` leaves its address in the data folder, beside the token.
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { PlatformError, isErrorCode } from "#base/errors.ts";
+
+export type ClientOptions = Readonly<{ data?: string; url?: string; token?: string; json?: boolean }>;
+
+/** What `up` writes to RUN_FILE when it listens. */
+export type RunFile = Readonly<{ url: string; rtmpPort: number | null; pid: number; startedAt: string }>;
+export const RUN_FILE = "run.json";
+export const DATA_DEFAULT = ".continuity";
+
+export interface Client {
+  readonly url: string;
+  /** @throws PlatformError network.unreachable, or the code the API answered */
+  get<T>(path: string): Promise<T>;
+  post<T>(path: string, body?: unknown): Promise<T>;
+}
+
+const TIMEOUT_MS = 10_000;
+
+export function dataFolder(options: ClientOptions): string {
+  return options.data ?? process.env.CONTINUITY_DATA ?? DATA_DEFAULT;
+}
+
+/** @returns null when no installation ever ran there */
+export async function readRunFile(folder: string): Promise<RunFile | null> {
+  const text = await readFile(join(folder, RUN_FILE), "utf8").catch(() => null);
+  return text === null ? null : (JSON.parse(text) as RunFile);
+}
+
+export async function readKey(folder: string, name: "admin-token" | "publish-key"): Promise<string | null> {
+  const text = await readFile(join(folder, "keys", name), "utf8").catch(() => null);
+  return text?.trim() ?? null;
+}
+
+/** @throws PlatformError network.unreachable when neither option nor data folder says where to ask */
+export async function connect(options: ClientOptions): Promise<Client> {
+  const folder = dataFolder(options);
+  const url = options.url ?? (await readRunFile(folder))?.url;
+  if (url === undefined)
+    throw new PlatformError(
+      "network.unreachable",
+      `Nothing has run in ${folder}: start it with \`npm start\`, or name its --data folder or --url.`,
+    );
+  const token = options.token ?? process.env.CONTINUITY_ADMIN_TOKEN ?? (await readKey(folder, "admin-token"));
+  return {
+    url,
+    get: (path) => ask(url, token, "GET", path),
+    post: (path, body) => ask(url, token, "POST", path, body),
+  };
+}
+
+async function ask<T>(url: string, token: string | null, method: string, path: string, body?: unknown): Promise<T> {
+  const headers: Record<string, string> = {};
+  if (token !== null) headers.authorization = `Bearer ${token}`;
+  if (body !== undefined) headers["content-type"] = "application/json";
+  const response = await fetch(new URL(path, url), {
+    method,
+    headers,
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  }).catch((cause) => {
+    throw new PlatformError("network.unreachable", `${url} does not answer. Is it running?`, { cause });
+  });
+  const text = await response.text();
+  const value = text === "" ? null : JSON.parse(text);
+  if (response.ok) return value as T;
+  const { code = "", detail = text } = value ?? {};
+  throw new PlatformError(isErrorCode(code) ? code : "network.unreachable", `${detail} (HTTP ${response.status})`);
+}

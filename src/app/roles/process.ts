@@ -1,0 +1,82 @@
+// How every long-lived process of ours begins and ends: it gets its orders over IPC, says where it listens, learns where
+// the others are, and leaves when told or when its supervisor is gone.
+import { type Clock, systemClock } from "#base/clock.ts";
+import { describe, PlatformError } from "#base/errors.ts";
+import { jsonLog, type Log } from "#base/log.ts";
+import { type Random, systemRandom } from "#base/random.ts";
+import type { Keys } from "#platform/keys/keys.ts";
+import { jwtKeys } from "#platform/keys/drivers/jwt.ts";
+import type { MessageChannelEnd } from "#platform/placement/drivers/channel.ts";
+import type { Config } from "../config.ts";
+import type { FromProcess, Listen, Peers, ProcessName, Secrets, ToProcess } from "../supervisor/messages.ts";
+
+export type RoleContext = Readonly<{
+  clock: Clock;
+  random: Random;
+  log: Log;
+  config: Config;
+  secrets: Secrets;
+  /** Where this process answers HTTP. */
+  listen: Listen;
+  keys: Keys;
+  /** Newest addresses of the other roles. */
+  peers: () => Peers;
+  /** A token that proves to another role that this is one. */
+  internalToken: () => Promise<string>;
+  supervisor: MessageChannelEnd;
+}>;
+
+export type StartedRole = Readonly<{ url: string; rtmpPort: number | null; close: () => Promise<void> }>;
+
+const INTERNAL_TOKEN_SECONDS = 600;
+
+export function runRole(name: ProcessName, start: (context: RoleContext) => Promise<StartedRole>): void {
+  let peers: Peers = { gatewayUrl: null, controlUrl: null, originUrls: [] };
+  let started: Promise<StartedRole> | null = null;
+  const say = (message: FromProcess) => void process.send?.(message);
+  const leave = async () => {
+    try {
+      await (await started)?.close();
+    } finally {
+      process.exit(0);
+    }
+  };
+
+  process.on("message", (message: ToProcess) => {
+    if (message.kind === "peers") peers = message.peers;
+    else if (message.kind === "stop") void leave();
+    else if (message.kind === "start" && started === null) {
+      const { config, secrets, listen } = message;
+      const clock = systemClock();
+      const log = jsonLog(config.logLevel, { role: name, pid: process.pid });
+      const keys = jwtKeys(new Uint8Array(secrets.clusterSecret), clock);
+      const context: RoleContext = {
+        clock,
+        log,
+        config,
+        secrets,
+        listen,
+        keys,
+        random: systemRandom(),
+        peers: () => peers,
+        internalToken: () => keys.mint({ kind: "internal", role: name }, INTERNAL_TOKEN_SECONDS),
+        supervisor: {
+          send: (outgoing) => void process.send?.(outgoing),
+          onMessage: (listener) => void process.on("message", listener),
+        },
+      };
+      started = start(context);
+      started.then(
+        ({ url, rtmpPort }) => say({ kind: "listening", url, rtmpPort }),
+        (error) => {
+          log.error("cannot start", { error });
+          const code = error instanceof PlatformError ? error.code : "internal";
+          process.send?.({ kind: "fatal", code, message: describe(error) } satisfies FromProcess, () => process.exit(1));
+        },
+      );
+    }
+  });
+  process.on("disconnect", () => process.exit(0)); // the supervisor is gone: nothing may outlive it
+  process.on("SIGINT", () => {}); // Ctrl-C reaches the whole group; the supervisor decides the order
+  process.on("SIGTERM", () => void leave());
+}

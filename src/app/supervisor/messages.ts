@@ -1,0 +1,25 @@
+// What the supervisor and the processes it starts say to each other, over Node's IPC channel. Secrets travel here and
+// not in the environment or on the command line, where every program of the host could read them.
+import type { Config } from "../config.ts";
+
+/** A process of ours. `front` holds origin, control, API and console: one process, so that one machine pays for one. */
+export type ProcessName = "gateway" | "front";
+
+/** Where the other roles answer; null while not known. */
+export type Peers = Readonly<{ gatewayUrl: string | null; controlUrl: string | null; originUrls: readonly string[] }>;
+
+export type Secrets = Readonly<{ adminToken: string; publishKey: string; clusterSecret: Uint8Array }>;
+
+/** Where a process answers HTTP; port 0 takes a free one. */
+export type Listen = Readonly<{ host: string; port: number }>;
+
+export type ToProcess =
+  | Readonly<{ kind: "start"; config: Config; secrets: Secrets; listen: Listen }>
+  | Readonly<{ kind: "peers"; peers: Peers }>
+  | Readonly<{ kind: "stop" }>;
+
+export type FromProcess =
+  /** It answers at `url`; for the gateway also RTMP at `rtmpPort`. */
+  | Readonly<{ kind: "listening"; url: string; rtmpPort: number | null }>
+  /** It cannot start, and another try would fail the same way (port in use, say). */
+  | Readonly<{ kind: "fatal"; code: string; message: string }>;

@@ -1,0 +1,190 @@
+// The process that does nothing but keep others alive. It parses no byte that comes from outside, so nothing outside can
+// bring it down; it is the parent of everything, so when it goes, everything goes.
+import { type ChildProcess, fork } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { type Clock, after } from "#base/clock.ts";
+import { type ErrorCode, isErrorCode, PlatformError } from "#base/errors.ts";
+import type { Log } from "#base/log.ts";
+import { servePlacement } from "#platform/placement/drivers/channel.ts";
+import { childProcessPlacement } from "#platform/placement/drivers/child-process.ts";
+import type { Workload } from "#platform/placement/placement.ts";
+import type { Config } from "../config.ts";
+import type { FromProcess, Listen, Peers, ProcessName, Secrets, ToProcess } from "./messages.ts";
+
+/** Waits before the 1st, 2nd, ... restart in a row; a process that lived for RESTART_CALM_MS starts the row again. */
+const RESTART_WAITS_MS = [0, 200, 1000, 3000];
+const RESTART_CALM_MS = 30_000;
+/** After this long a process that was told to stop is killed. */
+const STOP_GRACE_MS = 8000;
+
+const WORKLOAD_ENTRIES: Record<Workload["role"], string> = {
+  transcode: "../roles/worker.ts",
+  "demo-source": "../roles/demo-source.ts",
+};
+const PROCESS_ENTRIES: Record<ProcessName, string> = { gateway: "../roles/gateway.ts", front: "../roles/front.ts" };
+
+export type Addresses = Readonly<{ url: string | null; rtmpPort: number | null }>;
+
+export interface Supervisor {
+  /** Where the installation answers. */
+  readonly addresses: Addresses;
+  /** Processes of ours by name, for status and tests. */
+  pids(): Record<string, number | undefined>;
+  /** Everything ends: first those that serve, then what they used. */
+  stop(): Promise<void>;
+}
+
+type Kept = {
+  name: ProcessName;
+  listen: Listen;
+  rtmpPort: number;
+  child: ChildProcess | null;
+  url: string | null;
+  sinceMs: number;
+  restarts: number;
+};
+
+/** Starts what the roles need and resolves when all of it listens.
+ *  @throws PlatformError when a process says it can never start (port in use, ...) */
+export async function startSupervisor(deps: {
+  config: Config;
+  secrets: Secrets;
+  clock: Clock;
+  log: Log;
+}): Promise<Supervisor> {
+  const { config, secrets, clock, log } = deps;
+  const environment = childEnvironment(config.data);
+  let stopping = false;
+
+  const placement = childProcessPlacement({
+    clock,
+    log,
+    start: (workload) => start(WORKLOAD_ENTRIES[workload.role], { ...environment, ...workload.env, UV_THREADPOOL_SIZE: "16" }),
+  });
+  const kept = processesOf(config);
+
+  function peers(): Peers {
+    const url = (name: ProcessName) => kept.find((entry) => entry.name === name)?.url ?? null;
+    const front = url("front");
+    const origins = config.originUrls.length > 0 ? config.originUrls : front === null ? [] : [front];
+    return {
+      gatewayUrl: config.gatewayUrl ?? url("gateway"),
+      controlUrl: config.controlUrl ?? (config.roles.includes("control") ? front : null),
+      originUrls: origins,
+    };
+  }
+
+  function tellPeers(): void {
+    const message: ToProcess = { kind: "peers", peers: peers() };
+    for (const { child } of kept) if (child?.connected) child.send(message);
+  }
+
+  /** Resolves when it listens; rejects when it says it never will, or dies before. Later deaths are handled here. */
+  function launch(entry: Kept): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const child = start(PROCESS_ENTRIES[entry.name], environment);
+      entry.child = child;
+      entry.sinceMs = clock.monotonicMs();
+      const stopServing = servePlacement(placement, {
+        send: (message) => child.connected && child.send(message as object),
+        onMessage: (listener) => void child.on("message", listener),
+      });
+      child.on("message", (message: FromProcess) => {
+        if (message.kind === "listening") {
+          entry.url = message.url;
+          entry.listen = { ...entry.listen, port: Number(new URL(message.url).port) }; // a restart keeps the address
+          entry.rtmpPort = message.rtmpPort ?? entry.rtmpPort;
+          tellPeers();
+          resolve();
+        } else if (message.kind === "fatal") {
+          const code: ErrorCode = isErrorCode(message.code) ? message.code : "config.invalid";
+          reject(new PlatformError(code, message.message));
+        }
+      });
+      child.on("exit", (code, signal) => {
+        stopServing();
+        entry.child = null;
+        reject(new PlatformError("config.invalid", `The ${entry.name} process ended before it was ready; see the log.`));
+        if (!stopping) void restart(entry, code, signal);
+      });
+      child.send({ kind: "peers", peers: peers() } satisfies ToProcess);
+      const ownConfig = { ...config, rtmpPort: entry.rtmpPort };
+      child.send({ kind: "start", config: ownConfig, secrets, listen: entry.listen } satisfies ToProcess);
+    });
+  }
+
+  async function restart(entry: Kept, code: number | null, signal: NodeJS.Signals | null): Promise<void> {
+    if (entry.url === null) return; // its first start failed: the caller was told
+    const livedMs = clock.monotonicMs() - entry.sinceMs;
+    entry.restarts = livedMs > RESTART_CALM_MS ? 0 : entry.restarts + 1;
+    const waitMs = RESTART_WAITS_MS[Math.min(entry.restarts, RESTART_WAITS_MS.length - 1)]!;
+    log.error("process died, starting it again", { process: entry.name, code, signal, livedMs, waitMs });
+    if (waitMs > 0) await after(clock, waitMs);
+    if (!stopping) await launch(entry).catch((error) => log.error("restart failed", { process: entry.name, error }));
+  }
+
+  async function stop(): Promise<void> {
+    stopping = true;
+    const gone = kept.map(({ child }) => (child === null ? null : end(child, clock)));
+    await Promise.all(gone);
+    await placement.close();
+  }
+
+  try {
+    await Promise.all(kept.map(launch));
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  const find = (name: ProcessName) => kept.find((entry) => entry.name === name);
+  return {
+    get addresses() {
+      return { url: find("front")?.url ?? find("gateway")?.url ?? null, rtmpPort: find("gateway")?.rtmpPort ?? null };
+    },
+    pids: () => Object.fromEntries(kept.map(({ name, child }) => [name, child?.pid])),
+    stop,
+  };
+}
+
+function processesOf(config: Config): Kept[] {
+  const { roles } = config;
+  const entry = (name: ProcessName, listen: Listen): Kept => ({
+    name,
+    listen,
+    rtmpPort: config.rtmpPort,
+    child: null,
+    url: null,
+    sinceMs: 0,
+    restarts: 0,
+  });
+  const inside = { host: "127.0.0.1", port: 0 }; // the front passes on to it
+  const outside = { host: config.host, port: config.port };
+  const front = roles.includes("origin") || roles.includes("control");
+  return [
+    ...(roles.includes("gateway") ? [entry("gateway", front ? inside : outside)] : []),
+    ...(front ? [entry("front", outside)] : []),
+  ];
+}
+
+function start(entry: string, env: NodeJS.ProcessEnv): ChildProcess {
+  return fork(fileURLToPath(new URL(entry, import.meta.url)), [], {
+    env,
+    execArgv: ["--disable-warning=ExperimentalWarning"],
+    serialization: "advanced", // secrets are bytes
+    stdio: ["ignore", "inherit", "inherit", "ipc"],
+  });
+}
+
+/** What children see of the environment: nothing of ours, so that no secret leaks into a worker. */
+function childEnvironment(data: string): NodeJS.ProcessEnv {
+  const kept = Object.entries(process.env).filter(([name]) => !name.startsWith("CONTINUITY_"));
+  return { ...Object.fromEntries(kept), NODE_COMPILE_CACHE: `${data}/cache/node` };
+}
+
+async function end(child: ChildProcess, clock: Clock): Promise<void> {
+  const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  if (child.connected) child.send({ kind: "stop" } satisfies ToProcess);
+  const timer = clock.setTimer(STOP_GRACE_MS, () => child.kill("SIGKILL"));
+  await gone;
+  timer.cancel();
+}

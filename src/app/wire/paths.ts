@@ -1,0 +1,14 @@
+/** Paths on which roles call each other; all need an internal token. */
+export const PATHS = {
+  /** Gateway -> control. */
+  authorize: "/internal/control/authorize",
+  openSession: "/internal/control/sessions",
+  /** Control -> gateway. */
+  gatewayState: "/internal/gateway/state",
+  stopSession: "/internal/gateway/stop",
+  /** Control -> origin. */
+  originState: "/internal/origin/state",
+  originOpenSession: "/internal/origin/open-session",
+  /** Worker -> control: a WebSocket per worker, `/internal/workers/ID`. */
+  workers: "/internal/workers/",
+} as const;
