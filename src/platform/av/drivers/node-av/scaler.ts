@@ -1,0 +1,137 @@
+// One input, a ladder of outputs, in one filter graph.
+// Default scaler flags give other pixels on AVX-512 than on AVX2; these do not. No filter with endless memory (hqdn3d and
+// its kind) may ever be added: a worker that joins late could not reproduce it.
+import { AVCOL_RANGE_JPEG } from "node-av/constants";
+import { type FilterContext, FilterGraph, type Frame } from "node-av/lib";
+import { assert } from "#base/assert.ts";
+import type { Picture, Scaler, ScalerSettings } from "../../av.ts";
+import { check, present, received, Serial } from "./native.ts";
+import { emptyFrame, NativePicture, native } from "./picture.ts";
+
+const SCALE_FLAGS = "bicubic+accurate_rnd+full_chroma_int+bitexact";
+
+/** The graph with everything that was taken out of it: contexts crash once their graph was collected. */
+type Graph = Readonly<{
+  graph: FilterGraph;
+  source: FilterContext;
+  sinks: readonly FilterContext[];
+  /** Input ticks per output tick, as the deinterlacer halves the time base. */
+  ticksPerTag: number;
+  input: string;
+}>;
+
+export async function openScaler(settings: ScalerSettings): Promise<Scaler> {
+  assert.ok(settings.outputs.length > 0, "a scaler needs an output");
+  return new NativeScaler(settings);
+}
+
+class NativeScaler implements Scaler {
+  readonly #settings: ScalerSettings;
+  readonly #serial = new Serial();
+  #graph: Graph | null = null;
+  #spare: Frame = emptyFrame();
+
+  constructor(settings: ScalerSettings) {
+    this.#settings = settings;
+  }
+
+  scale(picture: Picture): Promise<Picture[][]> {
+    const frame = native(picture).take();
+    return this.#serial.run(async () => {
+      try {
+        const input = describeInput(frame);
+        const before = this.#graph !== null && this.#graph.input !== input ? await this.#finish() : [];
+        this.#graph ??= await buildGraph(this.#settings, input);
+        frame.pts = BigInt(picture.tag);
+        check(await this.#graph.source.buffersrcAddFrame(frame), "give a picture to the scaler");
+        return [...before, ...(await this.#collect(this.#graph))];
+      } finally {
+        frame.free();
+      }
+    });
+  }
+
+  drain(): Promise<Picture[][]> {
+    return this.#serial.run(() => this.#finish());
+  }
+
+  close(): Promise<void> {
+    return this.#serial.close(() => {
+      this.#graph?.graph.free();
+      this.#graph = null;
+      this.#spare.free();
+    });
+  }
+
+  async #finish(): Promise<Picture[][]> {
+    const graph = this.#graph;
+    if (graph === null) return [];
+    check(await graph.source.buffersrcAddFrame(null), "drain the scaler");
+    const sets = await this.#collect(graph);
+    this.#graph = null;
+    graph.graph.free();
+    return sets;
+  }
+
+  /** Sinks one after the other (in parallel, pictures vanish without an error). The first says how many sets there are. */
+  async #collect({ sinks, ticksPerTag }: Graph): Promise<Picture[][]> {
+    const [first, ...others] = sinks;
+    const sets: Picture[][] = [];
+    for (;;) {
+      const picture = await this.#fetch(first!, ticksPerTag);
+      if (picture === null) break;
+      sets.push([picture]);
+    }
+    for (const sink of others)
+      for (const set of sets) {
+        const picture = await this.#fetch(sink, ticksPerTag);
+        assert.ok(picture !== null && picture.tag === set[0]!.tag, "every output gets every picture");
+        set.push(picture);
+      }
+    return sets;
+  }
+
+  async #fetch(sink: FilterContext, ticksPerTag: number): Promise<Picture | null> {
+    if (!received(await sink.buffersinkGetFrame(this.#spare), "scale")) return null;
+    const frame = this.#spare;
+    this.#spare = emptyFrame();
+    return new NativePicture(frame, Number(frame.pts) / ticksPerTag);
+  }
+}
+
+async function buildGraph(settings: ScalerSettings, input: string): Promise<Graph> {
+  const graph = new FilterGraph();
+  graph.alloc();
+  try {
+    graph.nbThreads = 1;
+    check(graph.parsePtr(graphText(settings, input)), "build the scaler");
+    check(await graph.config(), "configure the scaler");
+    const source = present(graph.getFilter("buffer@in"), "filter buffer");
+    const sinks = settings.outputs.map((_, i) => present(graph.getFilter(`buffersink@o${i}`), "filter buffersink"));
+    const timeBase = sinks[0]!.buffersinkGetTimeBase();
+    return { graph, source, sinks, ticksPerTag: timeBase.den / timeBase.num, input };
+  } catch (error) {
+    graph.free();
+    throw error;
+  }
+}
+
+function graphText({ deinterlace, outputs }: ScalerSettings, input: string): string {
+  const legs = outputs.map(
+    ({ width, height, pixelAspect }, i) =>
+      `[s${i}]scale=${width}:${height}:flags=${SCALE_FLAGS}:out_range=tv,format=yuv420p,` +
+      `setsar=${pixelAspect.num}/${pixelAspect.den},buffersink@o${i}`,
+  );
+  const steps = [`buffer@in=${input}:time_base=1/1`];
+  if (deinterlace) steps.push("bwdif=mode=send_frame:parity=auto:deint=interlaced");
+  steps.push(`split=${outputs.length}${outputs.map((_, i) => `[s${i}]`).join("")}`);
+  return [steps.join(","), ...legs].join(";");
+}
+
+/** All that a graph is built for. A picture that differs in any of it needs another graph. */
+function describeInput(frame: Frame): string {
+  const { num, den } = frame.sampleAspectRatio;
+  const aspect = num > 0 && den > 0 ? `${num}/${den}` : "1/1";
+  const range = frame.colorRange === AVCOL_RANGE_JPEG ? "pc" : "tv";
+  return `video_size=${frame.width}x${frame.height}:pix_fmt=${frame.format}:pixel_aspect=${aspect}:colorspace=${frame.colorSpace}:range=${range}`;
+}
