@@ -5,7 +5,8 @@ export interface TcpConnection {
   readonly remote: string;
   /** Bytes written and not yet taken by the peer's side. */
   readonly queuedBytes: number;
-  /** @returns false when the peer reads more slowly than we write; `onDrain` tells when it caught up */
+  /** @returns false when the peer reads more slowly than we write (`onDrain` tells when it caught up), or when we have
+   *  ended and the bytes go nowhere (`onClose` follows) */
   write(bytes: Uint8Array): boolean;
   pause(): void;
   resume(): void;
@@ -13,6 +14,7 @@ export interface TcpConnection {
   end(): void;
   /** Close now. */
   destroy(): void;
+  /** Nothing is read from the peer before this is called. The bytes are the listener's to keep. */
   onData(listener: (bytes: Uint8Array) => void): void;
   onDrain(listener: () => void): void;
   /** Once, whatever the cause; the error when there was one. */
@@ -29,7 +31,7 @@ export interface Listener {
 
 export interface Network {
   /** @param address port 0 takes a free one
-   *  @throws PlatformError network.address_in_use */
+   *  @throws PlatformError network.address_in_use; config.invalid when no such address can be ours */
   listenTcp(
     address: Readonly<{ host: string; port: number }>,
     onConnection: (connection: TcpConnection) => void,

@@ -1,0 +1,111 @@
+import { strict as assert } from "node:assert";
+import { request as httpRequest } from "node:http";
+import { connect } from "node:net";
+import { test } from "node:test";
+import { PlatformError } from "#base/errors.ts";
+import { answerJson, type HttpHandler } from "../http.ts";
+import { type HttpOptions, type HttpServer, listenHttp } from "./http-server.ts";
+
+const hello: HttpHandler = (request, response) => {
+  if (request.url !== "/hello") return false;
+  answerJson(response, 200, { hello: "world" });
+  return true;
+};
+
+function serving(title: string, options: Partial<HttpOptions>, body: (server: HttpServer) => Promise<void>): void {
+  test(title, { timeout: 10_000 }, async () => {
+    const server = await listenHttp({ host: "127.0.0.1", port: 0, handlers: [hello], ...options });
+    try {
+      await body(server);
+    } finally {
+      await server.close();
+    }
+  });
+}
+
+/** All bytes the server answers to these, until it closes the connection. */
+function exchange(port: number, text: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, "127.0.0.1", () => socket.write(text));
+    let answer = "";
+    socket.setEncoding("utf8").on("data", (piece) => (answer += piece));
+    socket.on("error", reject).on("close", () => resolve(answer));
+  });
+}
+
+serving("a handler answers its path; another path is a problem that does not repeat the query", {}, async ({ url }) => {
+  assert.deepEqual(await (await fetch(`${url}/hello`)).json(), { hello: "world" });
+  const missing = await fetch(`${url}/nothing?key=secret`);
+  assert.equal(missing.status, 404);
+  assert.equal(missing.headers.get("content-type"), "application/problem+json");
+  const problem = await missing.text();
+  assert.match(problem, /"code":"api.not_found"/);
+  assert.match(problem, /\/nothing/);
+  assert.doesNotMatch(problem, /secret/);
+});
+
+serving("an endless body to a path that nobody serves ends the connection", {}, async ({ port }) => {
+  const status = await new Promise<number>((resolve, reject) => {
+    const put = httpRequest({ port, host: "127.0.0.1", path: "/nobody", method: "PUT" }, (response) => {
+      response.resume().on("close", () => resolve(response.statusCode!));
+    });
+    put.on("error", reject);
+    put.write(Buffer.alloc(1000));
+  });
+  assert.equal(status, 404);
+});
+
+serving("what is not HTTP is answered 400 and closed; long headers 431", {}, async ({ port }) => {
+  assert.match(await exchange(port, "\x03garbage\r\n\r\n"), /^HTTP\/1\.1 400 [\s\S]*"code":"api.bad_request"/);
+  const long = `GET / HTTP/1.1\r\nhost: a\r\nx: ${"y".repeat(20_000)}\r\n\r\n`;
+  assert.match(await exchange(port, long), /^HTTP\/1\.1 431 [\s\S]*16384 bytes/);
+});
+
+const failing: HttpHandler = (request) => {
+  if (request.url === "/busy") throw new PlatformError("origin.busy", "Come back.");
+  throw new TypeError("a defect");
+};
+const defects: unknown[] = [];
+serving(
+  "what a handler throws is answered; a defect goes to onDefect and not to the client",
+  {
+    handlers: [failing],
+    onDefect: (error) => defects.push(error),
+  },
+  async ({ url }) => {
+    assert.equal((await fetch(`${url}/busy`)).status, 503);
+    assert.equal(defects.length, 0);
+    const broken = await fetch(`${url}/other`);
+    assert.equal(broken.status, 500);
+    assert.doesNotMatch(await broken.text(), /a defect/);
+    assert.match(String(defects[0]), /a defect/);
+  },
+);
+
+serving(
+  "an upgrade goes to its handler, or is answered 404; closing the server ends it",
+  {
+    onUpgrade(request, socket) {
+      if (request.url !== "/socket") return false;
+      socket.write("HTTP/1.1 101 Switching Protocols\r\nupgrade: echo\r\nconnection: upgrade\r\n\r\nwelcome");
+      return true;
+    },
+  },
+  async (server) => {
+    const ask = (path: string) => `GET ${path} HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n`;
+    assert.match(await exchange(server.port, ask("/else")), /^HTTP\/1\.1 404 /);
+    const socket = connect(server.port, "127.0.0.1", () => socket.write(ask("/socket")));
+    await new Promise<void>((resolve) => socket.on("data", (bytes) => bytes.includes("welcome") && resolve()));
+    const closed = new Promise<void>((resolve) => socket.on("close", () => resolve()));
+    await server.close();
+    await closed;
+  },
+);
+
+serving("a port in use is refused by name", {}, async ({ port }) => {
+  await assert.rejects(listenHttp({ host: "127.0.0.1", port, handlers: [] }), (error: PlatformError) => {
+    assert.equal(error.code, "network.address_in_use");
+    assert.match(error.message, new RegExp(`\\b${port}\\b`));
+    return true;
+  });
+});

@@ -1,0 +1,154 @@
+// One HTTP listener: limits that a public port needs, and handlers asked in order until one takes the request.
+// Bodies have no time limit: an encoder's PUT lasts as long as its stream. What a quiet body means, the handler knows.
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { PlatformError, toProblem } from "#base/errors.ts";
+import { answerProblem, type HttpHandler } from "../http.ts";
+import { listenError } from "./listen-error.ts";
+
+const HEADER_BYTES_MAX = 16_384;
+const HEADERS_TIMEOUT_MS = 10_000;
+/** How often node:http looks for late headers; its own 30 s would let a slow sender hold a connection that long. */
+const LATE_CHECK_INTERVAL_MS = 5_000;
+/** Longer than a player's pause between two requests, shorter than what proxies keep open. */
+const KEEP_ALIVE_TIMEOUT_MS = 65_000;
+const SHOWN_PATH_LENGTH_MAX = 200;
+
+/** @returns false when the path is not this handler's: the socket was not touched */
+export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean;
+
+export type HttpOptions = Readonly<{
+  host: string;
+  /** 0 takes a free one. */
+  port: number;
+  handlers: readonly HttpHandler[];
+  onUpgrade?: UpgradeHandler;
+  connectionsMax?: number;
+  /** A handler threw what is no PlatformError. Without this it stops the process, as any programmer's mistake does. */
+  onDefect?: (error: unknown) => void;
+}>;
+
+export interface HttpServer {
+  readonly host: string;
+  readonly port: number;
+  /** "http://127.0.0.1:8080", without a slash at its end; the loopback address when all addresses are listened on. */
+  readonly url: string;
+  /** Stop listening and cut what is open, upgraded connections included. */
+  close(): Promise<void>;
+}
+
+/** @throws PlatformError network.address_in_use; config.invalid when the address cannot be listened on at all */
+export function listenHttp(options: HttpOptions): Promise<HttpServer> {
+  const { host, port, handlers, onUpgrade, connectionsMax } = options;
+  const server = createServer({
+    maxHeaderSize: HEADER_BYTES_MAX,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    requestTimeout: 0,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    connectionsCheckingInterval: LATE_CHECK_INTERVAL_MS,
+    noDelay: true,
+  });
+  if (connectionsMax !== undefined) server.maxConnections = connectionsMax;
+  const answering = new WeakMap<Duplex, ServerResponse>();
+  const upgraded = new Set<Duplex>();
+
+  /** @returns what `take` returned; a throw counts as taken */
+  const guarded = (take: () => boolean, answer: (error: unknown) => void): boolean => {
+    try {
+      return take();
+    } catch (error) {
+      answer(error);
+      if (!(error instanceof PlatformError)) {
+        if (!options.onDefect) throw error;
+        options.onDefect(error);
+      }
+      return true;
+    }
+  };
+
+  server.on("request", (request, response) => {
+    answering.set(request.socket, response);
+    const taken = guarded(
+      () => handlers.some((handler) => handler(request, response)),
+      (error) => answerProblem(response, error, { connection: "close" }),
+    );
+    // The connection is closed, so that nobody has to read the rest of an endless body.
+    if (!taken) answerProblem(response, notFound(request), { connection: "close" });
+  });
+
+  if (onUpgrade)
+    server.on("upgrade", (request, socket, head) => {
+      socket.on("error", () => socket.destroy()); // a reset; whoever takes the socket sees its "close"
+      upgraded.add(socket);
+      socket.on("close", () => upgraded.delete(socket));
+      const taken = guarded(
+        () => onUpgrade(request, socket, head),
+        (error) => socket.end(rawProblem(error)),
+      );
+      if (!taken) socket.end(rawProblem(notFound(request)));
+    });
+
+  server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+    const response = answering.get(socket);
+    const midAnswer = response?.headersSent === true && !response.writableFinished;
+    if (!socket.writable || midAnswer || error.code === "ECONNRESET") socket.destroy();
+    else {
+      socket.write(rawProblem(malformed(error), error.code === "HPE_HEADER_OVERFLOW" ? 431 : undefined));
+      (socket as Socket).destroySoon();
+    }
+  });
+
+  return new Promise((resolve, reject) => {
+    server.once("error", (error) => reject(listenError({ host, port }, error)));
+    server.listen({ host, port }, () => {
+      server.removeAllListeners("error"); // one that comes later must not pass unseen
+      const real = (server.address() as { port: number }).port;
+      resolve({
+        host,
+        port: real,
+        url: `http://${reachable(host)}:${real}`,
+        close: () =>
+          new Promise<void>((closed) => {
+            server.close(() => closed());
+            server.closeAllConnections();
+            for (const socket of upgraded) socket.destroy();
+          }),
+      });
+    });
+  });
+}
+
+function reachable(host: string): string {
+  if (host === "0.0.0.0") return "127.0.0.1";
+  if (host === "::") return "[::1]";
+  return host.includes(":") ? `[${host}]` : host;
+}
+
+function notFound(request: IncomingMessage): PlatformError {
+  const path = (request.url ?? "").split("?", 1)[0]!; // never the query: it may hold a key
+  return new PlatformError("api.not_found", `Nothing is served at ${path.slice(0, SHOWN_PATH_LENGTH_MAX)}.`);
+}
+
+function malformed(cause: NodeJS.ErrnoException): PlatformError {
+  const what: Record<string, string> = {
+    HPE_HEADER_OVERFLOW: `The request's headers are longer than ${HEADER_BYTES_MAX} bytes.`,
+    ERR_HTTP_REQUEST_TIMEOUT: `The request's headers did not arrive within ${HEADERS_TIMEOUT_MS} ms.`,
+  };
+  const detail = what[cause.code ?? ""] ?? "This is not an HTTP request that can be understood.";
+  return new PlatformError("api.bad_request", detail, { cause });
+}
+
+/** A whole answer, for when there is no ServerResponse. */
+function rawProblem(error: unknown, status?: number): string {
+  const problem = toProblem(error);
+  const body = JSON.stringify(status === undefined ? problem : { ...problem, status });
+  return [
+    `HTTP/1.1 ${status ?? problem.status} ${problem.title}`,
+    "connection: close",
+    "content-type: application/problem+json",
+    `content-length: ${Buffer.byteLength(body)}`,
+    "",
+    body,
+  ].join("\r\n");
+}

@@ -1,0 +1,25 @@
+import { PlatformError } from "#base/errors.ts";
+
+/** Why we cannot listen, in words that say what to do: the port is taken, or the configured address cannot be ours. */
+export function listenError(address: Readonly<{ host: string; port: number }>, cause: NodeJS.ErrnoException): Error {
+  const where = `port ${address.port} on ${address.host}`;
+  switch (cause.code) {
+    case "EADDRINUSE":
+      return new PlatformError(
+        "network.address_in_use",
+        `Another program already listens on ${where}: stop it, or choose another port (0 takes a free one).`,
+        { cause },
+      );
+    case "EACCES":
+      return new PlatformError("config.invalid", `This user may not listen on ${where}: choose one above 1023.`, {
+        cause,
+      });
+    case "EADDRNOTAVAIL":
+    case "ENOTFOUND":
+      return new PlatformError("config.invalid", `${address.host} is no address of this machine: choose one that is.`, {
+        cause,
+      });
+    default:
+      return cause;
+  }
+}
