@@ -1,0 +1,124 @@
+// Processes are killed at random moments; viewers must not notice more than a late part.
+import { strict as assert } from "node:assert";
+import { test } from "node:test";
+import { AAC, eventually, ffmpeg, H264, type Installation, sessionIn, TEST_AUDIO, TEST_VIDEO, unlessInstalled, withInstallation } from "./installation.ts";
+
+const skip = unlessInstalled("ffmpeg");
+
+type Listed = { msn: number; uri: string; gap: boolean };
+
+/** The playlist's segments, and what must never be there while nobody's source failed. */
+async function playlist(installation: Installation, path: string): Promise<{ segments: Listed[]; text: string }> {
+  const text = await (await fetch(`${installation.url}${path}`)).text();
+  let msn = Number(/#EXT-X-MEDIA-SEQUENCE:(\d+)/.exec(text)?.[1] ?? Number.NaN);
+  let gap = false;
+  const segments: Listed[] = [];
+  for (const line of text.split("\n")) {
+    if (line === "#EXT-X-GAP") gap = true;
+    if (line === "" || line.startsWith("#")) continue;
+    segments.push({ msn: msn++, uri: line, gap });
+    gap = false;
+  }
+  return { segments, text };
+}
+
+async function body(installation: Installation, path: string): Promise<Buffer> {
+  const response = await fetch(`${installation.url}${path}`);
+  assert.equal(response.status, 200, path);
+  return Buffer.from(await response.arrayBuffer());
+}
+
+test("kill -9 of the worker: replaced, no gap, no discontinuity, no URI with two bodies", { skip }, async () => {
+  await withInstallation({}, async (installation) => {
+    const source = ffmpeg([...TEST_VIDEO(), ...TEST_AUDIO, ...H264(), ...AAC, "-f", "flv", installation.rtmpUrl("cam")]);
+    await sessionIn(installation, "cam", "live");
+    const path = await eventually("the first rendition", async () => {
+      const text = await (await fetch(`${installation.url}/live/cam/index.m3u8`)).text();
+      const uri = text.split("\n").find((line) => line !== "" && !line.startsWith("#"));
+      return uri === undefined ? null : new URL(uri, `${installation.url}/live/cam/`).pathname;
+    });
+    const bodies = new Map<string, string>();
+    const remember = async () => {
+      for (const { uri } of (await playlist(installation, path)).segments) {
+        const bytes = (await body(installation, new URL(uri, installation.url + path).pathname)).toString("base64");
+        assert.equal(bodies.get(uri) ?? bytes, bytes, `${uri} has two bodies`);
+        bodies.set(uri, bytes);
+      }
+    };
+    for (let kill = 0; kill < 3; kill += 1) {
+      const before = (await playlist(installation, path)).segments.at(-1)?.msn ?? 0;
+      const session = await eventually("a running worker", async () => {
+        const live = await sessionIn(installation, "cam", "live");
+        return live.workers.some((w) => w.phase === "running" && w.pid !== null) && live;
+      });
+      process.kill(session.workers.find((w) => w.phase === "running")!.pid!, "SIGKILL");
+      await eventually("two more segments", async () => ((await playlist(installation, path)).segments.at(-1)?.msn ?? 0) >= before + 2, 20_000);
+      await remember();
+    }
+    const { segments, text } = await playlist(installation, path);
+    assert.equal(segments.filter((s) => s.gap).length, 0);
+    assert.equal(text.match(/#EXT-X-DISCONTINUITY$/gm)?.length ?? 0, 1, "only the session's own first one");
+    await remember();
+    await source.end();
+  });
+});
+
+test("kill -9 of the front: it comes back, the window with it, the numbers go on", { skip }, async () => {
+  await withInstallation({}, async (installation) => {
+    const source = ffmpeg([...TEST_VIDEO(), ...TEST_AUDIO, ...H264(), ...AAC, "-f", "flv", installation.rtmpUrl("cam")]);
+    await sessionIn(installation, "cam", "live");
+    const path = "/live/cam/v360.m3u8";
+    const before = await eventually("two segments", async () => {
+      const now = await playlist(installation, path);
+      return now.segments.length >= 2 && now;
+    });
+    const { processes } = await installation.get<{ processes: Record<string, number> }>("/api/v1/status");
+    process.kill(processes.front!, "SIGKILL");
+    const after = await eventually("it goes on", async () => {
+      const now = await playlist(installation, path);
+      return (now.segments.at(-1)?.msn ?? 0) >= before.segments.at(-1)!.msn + 2 && now;
+    }, 30_000);
+    const kept = new Map(after.segments.map((s) => [s.msn, s.uri]));
+    for (const { msn, uri } of before.segments) assert.equal(kept.get(msn), uri, `number ${msn} names other media now`);
+    await source.end();
+  });
+});
+
+test("a publisher that is cut off and returns goes on in the same session; the numbers never fall", { skip }, async () => {
+  await withInstallation({}, async (installation) => {
+    const args = [...TEST_VIDEO(), ...TEST_AUDIO, ...H264(), ...AAC, "-f", "flv", installation.rtmpUrl("cam")];
+    const first = ffmpeg(args);
+    const session = await sessionIn(installation, "cam", "live");
+    const path = "/live/cam/v360.m3u8";
+    await eventually("a segment", async () => (await playlist(installation, path)).segments.length >= 1);
+    await first.kill();
+    await sessionIn(installation, "cam", "interrupted");
+    const before = (await playlist(installation, path)).segments.at(-1)!.msn;
+    const second = ffmpeg(args);
+    const back = await sessionIn(installation, "cam", "live");
+    assert.equal(back.id, session.id);
+    await eventually("it goes on", async () => (await playlist(installation, path)).segments.at(-1)!.msn >= before + 2);
+    await second.end();
+  });
+});
+
+test("the supervisor's death leaves no process behind", { skip }, async () => {
+  await withInstallation({}, async (installation) => {
+    const source = ffmpeg([...TEST_VIDEO(), ...H264(), "-f", "flv", installation.rtmpUrl("cam")]);
+    const session = await sessionIn(installation, "cam", "live");
+    const { processes } = await installation.get<{ processes: Record<string, number> }>("/api/v1/status");
+    const pids = [...Object.values(processes), ...session.workers.map((w) => w.pid!)];
+    installation.process.kill("SIGKILL");
+    for (const pid of pids) await eventually(`process ${pid} is gone`, () => !isAlive(pid));
+    await source.kill();
+  });
+});
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
