@@ -1,0 +1,287 @@
+// MPEG-TS in, units out. One program is taken: the first whose map has a stream we can take. Nothing that comes in makes
+// it throw: what cannot be used is told as loss, and what is held is bounded per stream.
+// Source: ISO/IEC 13818-1, 2.4
+import type { DemuxClock, DemuxEvent } from "#media/demux.ts";
+import { AdtsPesStream, AUDIO_BYTES_MAX } from "./audio.ts";
+import { PACKET_BYTES, PacketReader } from "./packets.ts";
+import { PesAssembler } from "./pes.ts";
+import {
+  type ElementaryStream,
+  type ProgramMap,
+  parseProgramMap,
+  parsePrograms,
+  SectionReader,
+  streamTypeText,
+} from "./sections.ts";
+import type { Stream, StreamEvents } from "./stream.ts";
+import { VIDEO_BYTES_MAX, VideoPesStream } from "./video.ts";
+
+const CLOCK: DemuxClock = Object.freeze({ timescale: 90_000, wrapBits: 33 });
+const TYPE = { aacAdts: 0x0f, h264: 0x1b, hevc: 0x24 } as const;
+const AUDIO_TRACKS_MAX = 15;
+const FIRST_FREE_PID = 0x10;
+const NULL_PID = 0x1fff;
+/** Different streams that are reported as unsupported: a table that changes for ever must not fill the memory. */
+const REPORTS_MAX = 256;
+
+type Elementary = { source: ElementaryStream; number: number; stream: Stream; pes: PesAssembler };
+
+/** One PID we listen to. */
+type Pid = {
+  /** continuity_counter of its last payload, -1 before the first. */
+  counter: number;
+  /** Some bytes of that packet: a repeated packet has the same, a new one with the same counter has not. */
+  signature: number;
+  readonly sections: SectionReader | null;
+  readonly elementary: Elementary | null;
+};
+
+export type MpegtsDemuxer = {
+  readonly clock: DemuxClock;
+  /** Any bytes of the stream, in order. Nothing of them is kept. */
+  push(bytes: Uint8Array): void;
+  /** The sender is done: everything held is put out, then `end`. */
+  end(): void;
+};
+
+export function mpegtsDemuxer(emit: (event: DemuxEvent) => void): MpegtsDemuxer {
+  const demuxer = new Demuxer(emit);
+  return { clock: CLOCK, push: (bytes) => demuxer.push(bytes), end: () => demuxer.end() };
+}
+
+class Demuxer {
+  readonly #emit: (event: DemuxEvent) => void;
+  readonly #packets: PacketReader;
+  readonly #pids: (Pid | undefined)[] = new Array(NULL_PID + 1).fill(undefined);
+  readonly #programSections = new Map<number, ReadonlyMap<number, number>>();
+  readonly #reported = new Set<string>();
+  #programsVersion = -1;
+  #program: number | null = null;
+  #clockPid = NULL_PID;
+  #streams: Elementary[] = [];
+
+  constructor(emit: (event: DemuxEvent) => void) {
+    this.#emit = emit;
+    const lost = (detail: string) => this.#lostAll(detail);
+    this.#packets = new PacketReader((bytes, at) => this.#packet(bytes, at), lost);
+    this.#pids[0] = this.#tablePid((section) => this.#programs(section));
+  }
+
+  push(bytes: Uint8Array): void {
+    this.#packets.push(bytes);
+  }
+
+  end(): void {
+    this.#packets.end();
+    for (const { pes, stream } of this.#streams) {
+      pes.finish();
+      stream.flush();
+    }
+    this.#emit({ kind: "end" });
+  }
+
+  #packet(bytes: Buffer, at: number): void {
+    const second = bytes[at + 1]!;
+    const number = ((second & 0x1f) << 8) | bytes[at + 2]!;
+    const pid = this.#pids[number];
+    if (pid === undefined) {
+      if (number === this.#clockPid) this.#clockPacket(bytes, at);
+      return;
+    }
+    const fourth = bytes[at + 3]!;
+    const begins = (second & 0x40) !== 0;
+    if (second & 0x80) {
+      this.#lost(pid, `an error marked by the transport on PID ${number}`);
+      return;
+    }
+    let from = at + 4;
+    let flags = 0;
+    let stuffed = false;
+    if (fourth & 0x20) {
+      const length = bytes[from]!;
+      if (length > PACKET_BYTES - 5) {
+        this.#lost(pid, `an impossible adaptation field on PID ${number}`);
+        return;
+      }
+      flags = length > 0 ? bytes[from + 1]! : 0;
+      stuffed = isStuffed(bytes, from, length, flags);
+      from += 1 + length;
+    }
+    const jumps = (flags & 0x80) !== 0;
+    if (jumps && number === this.#clockPid) this.#clockJump(begins ? pid : null);
+    if (!(fourth & 0x10)) return;
+    if (fourth & 0xc0) {
+      this.#unsupported(`scrambled packets on PID ${number}`);
+      return;
+    }
+    const end = at + PACKET_BYTES;
+    if (!this.#follows(pid, fourth & 15, bytes, at, jumps, number) || from >= end) return;
+    if (pid.elementary) {
+      if (begins) pid.elementary.pes.begin(bytes, from, end, (flags & 0x40) !== 0, stuffed);
+      else pid.elementary.pes.extend(bytes, from, end, stuffed);
+    } else pid.sections?.push(bytes.subarray(from, end), begins);
+  }
+
+  /** @returns false when the packet is a repetition. A hole before it is reported. */
+  #follows(pid: Pid, counter: number, bytes: Buffer, at: number, jumps: boolean, number: number): boolean {
+    const signature = bytes.readInt32LE(at + 184) ^ bytes.readInt32LE(at + 96);
+    const before = pid.counter;
+    const repeats = counter === before && signature === pid.signature;
+    pid.counter = counter;
+    pid.signature = signature;
+    if (before < 0 || jumps || counter === ((before + 1) & 15)) return true;
+    if (repeats) return false;
+    this.#lost(pid, `packets are missing on PID ${number}`, counter);
+    return true;
+  }
+
+  #lost(pid: Pid, detail: string, counter = -1): void {
+    pid.counter = counter;
+    pid.sections?.lose();
+    if (!pid.elementary) return;
+    pid.elementary.pes.damage();
+    this.#emit({ kind: "loss", track: pid.elementary.number, detail });
+  }
+
+  #lostAll(detail: string): void {
+    for (const pid of this.#pids) {
+      if (!pid) continue;
+      pid.counter = -1;
+      pid.sections?.lose();
+      pid.elementary?.pes.damage();
+    }
+    this.#emit({ kind: "loss", track: null, detail });
+  }
+
+  /** A packet of a PID that carries nothing but the clock. */
+  #clockPacket(bytes: Buffer, at: number): void {
+    if (bytes[at + 3]! & 0x20 && bytes[at + 4]! > 0 && bytes[at + 5]! & 0x80) this.#clockJump(null);
+  }
+
+  /** What was begun is of the old clock: it is put out before the jump is told.
+   *  @param beginning PID whose next PES begins with this packet: the one before is complete */
+  #clockJump(beginning: Pid | null): void {
+    for (const elementary of this.#streams) {
+      if (beginning?.elementary === elementary) elementary.pes.finish();
+      else elementary.pes.cut();
+      elementary.stream.flush();
+    }
+    this.#emit({ kind: "clock-jump" });
+  }
+
+  #tablePid(section: (section: Buffer) => void): Pid {
+    const broken = () => this.#emit({ kind: "loss", track: null, detail: "a table with a wrong checksum" });
+    return { counter: -1, signature: 0, sections: new SectionReader(section, broken), elementary: null };
+  }
+
+  #programs(section: Buffer): void {
+    const programs = parsePrograms(section);
+    if (!programs) return;
+    if (programs.version !== this.#programsVersion) this.#programSections.clear();
+    this.#programsVersion = programs.version;
+    this.#programSections.set(section[6]!, programs.pids);
+    const wanted = new Map([...this.#programSections.values()].flatMap((pids) => [...pids]));
+    const complete = this.#programSections.size > section[7]!;
+    const mapPids = new Set(wanted.values());
+    const isGone = complete && this.#program !== null && !wanted.has(this.#program);
+    if (isGone) this.#program = null; // another may be taken, of a map that was seen and passed over
+    for (let number = FIRST_FREE_PID; number < NULL_PID; number += 1) {
+      const isTable = this.#pids[number]?.sections != null;
+      if (isTable && (isGone || (complete && !mapPids.has(number)))) this.#pids[number] = undefined;
+      if (mapPids.has(number) && !this.#pids[number])
+        this.#pids[number] = this.#tablePid((map) => this.#programMap(map, number));
+    }
+  }
+
+  #programMap(section: Buffer, number: number): void {
+    const map = parseProgramMap(section);
+    if (!map || ![...this.#programSections.values()].some((pids) => pids.get(map.program) === number)) return;
+    if (this.#program === null && map.streams.some(({ type }) => isTaken(type))) this.#program = map.program;
+    if (this.#program === map.program) this.#take(map);
+  }
+
+  /** Make the streams those of the map; the ones that stay are left alone. */
+  #take(map: ProgramMap): void {
+    this.#clockPid = map.clockPid;
+    const wanted = this.#choose(map);
+    const kept = this.#streams.filter((old) => wanted.some((now) => isSame(old, now)));
+    const gone = this.#streams.filter((old) => !kept.includes(old));
+    const added = wanted.filter((now) => !kept.some((old) => isSame(old, now)));
+    if (gone.length + added.length === 0) return;
+    for (const { pes, stream, source } of gone) {
+      pes.cut();
+      stream.flush();
+      this.#pids[source.pid] = undefined;
+    }
+    const opened = added.map(({ source, number }) => this.#open(source, number));
+    this.#streams = [...kept, ...opened].sort((a, b) => a.number - b.number);
+    if (this.#streams.some(({ stream }) => stream.track)) this.#tellTracks();
+  }
+
+  #choose(map: ProgramMap): { source: ElementaryStream; number: number }[] {
+    const chosen: { source: ElementaryStream; number: number }[] = [];
+    let audio = 0;
+    for (const source of map.streams) {
+      const isVideo = source.type === TYPE.h264 || source.type === TYPE.hevc;
+      const isFree = source.pid >= FIRST_FREE_PID && source.pid < NULL_PID && !this.#pids[source.pid]?.sections;
+      const isFirst = !chosen.some((other) => other.source.pid === source.pid || (isVideo && other.number === 0));
+      if (isTaken(source.type) && isFree && isFirst && (isVideo || audio < AUDIO_TRACKS_MAX))
+        chosen.push({ source, number: isVideo ? 0 : (audio += 1) });
+      else this.#unsupported(`${streamTypeText(source.type)} on PID ${source.pid}`);
+    }
+    return chosen;
+  }
+
+  #open(source: ElementaryStream, number: number): Elementary {
+    const events: StreamEvents = {
+      trackChanged: () => this.#tellTracks(),
+      unit: (unit) => this.#emit({ kind: "unit", track: number, ...unit }),
+      lost: (detail) => this.#emit({ kind: "loss", track: number, detail }),
+      unsupported: (what) => this.#unsupported(what),
+    };
+    const stream =
+      source.type === TYPE.aacAdts
+        ? new AdtsPesStream(number, source.language, events)
+        : new VideoPesStream(number, source.type === TYPE.h264 ? "h264" : "hevc", events);
+    const bytesMax = source.type === TYPE.aacAdts ? AUDIO_BYTES_MAX : VIDEO_BYTES_MAX;
+    const elementary = {
+      source,
+      number,
+      stream,
+      pes: new PesAssembler(bytesMax, (pes) => stream.pes(pes), events.lost),
+    };
+    this.#pids[source.pid] = { counter: -1, signature: 0, sections: null, elementary };
+    return elementary;
+  }
+
+  #tellTracks(): void {
+    const tracks = this.#streams.flatMap(({ stream }) => (stream.track ? [stream.track] : []));
+    this.#emit({ kind: "tracks", tracks, complete: tracks.length === this.#streams.length });
+  }
+
+  #unsupported(what: string): void {
+    if (this.#reported.has(what) || this.#reported.size >= REPORTS_MAX) return;
+    this.#reported.add(what);
+    this.#emit({ kind: "unsupported", what });
+  }
+}
+
+function isTaken(type: number): boolean {
+  return type === TYPE.h264 || type === TYPE.hevc || type === TYPE.aacAdts;
+}
+
+function isSame(old: Elementary, now: { source: ElementaryStream; number: number }): boolean {
+  const { source, number } = now;
+  const { pid, type, language } = old.source;
+  return number === old.number && source.pid === pid && source.type === type && source.language === language;
+}
+
+/** Whether an adaptation field is longer than what its flags announce. Source: ISO/IEC 13818-1, 2.4.3.4
+ *  @param at of adaptation_field_length @param length its value, at most 183 */
+function isStuffed(bytes: Buffer, at: number, length: number, flags: number): boolean {
+  if (length === 0) return true;
+  let needed = 1 + (flags & 0x10 ? 6 : 0) + (flags & 0x08 ? 6 : 0) + (flags & 0x04 ? 1 : 0);
+  if (flags & 0x02) needed += 1 + (bytes[at + 1 + needed] ?? 0);
+  if (flags & 0x01) needed += 1 + (bytes[at + 1 + needed] ?? 0);
+  return length > needed;
+}
