@@ -65,7 +65,7 @@ export const errorCodes = Object.keys(CODES) as ErrorCode[];
 
 /** HTTP status of a code that arrived as text from another process; null when it is not one of ours. */
 export function isErrorCode(text: string): text is ErrorCode {
-  return text in CODES;
+  return Object.hasOwn(CODES, text); // not `in`: "toString" is no code
 }
 
 /** The body of an HTTP error (RFC 9457), with our stable `code`. */
