@@ -60,6 +60,14 @@ export function standardRateAtMost(framesPerSecond: number): Rate {
   return fitting.at(-1) ?? STANDARD_RATES[0]!;
 }
 
+/** The standard rate that a decimal number stands for ("29.97" is 30000/1001); null when none is within the tolerance.
+ *  The nearest one, since 23.976 and 24 are only 0.1 % apart. @param tolerance as a fraction: 0.001 is 0.1 % */
+export function nearestStandardRate(framesPerSecond: number, tolerance = 0.001): Rate | null {
+  const away = (r: Rate) => Math.abs(framesPerSecond / perSecond(r) - 1);
+  const nearest = STANDARD_RATES.reduce((best, r) => (away(r) < away(best) ? r : best));
+  return away(nearest) <= tolerance ? nearest : null;
+}
+
 /** The index whose instant is nearest (half up).
  *  @param tNs TAI nanoseconds, not negative
  *  Source: MXL, "timing" of the flow specification: floor((t * num + 5e8 * den) / (1e9 * den)) */
