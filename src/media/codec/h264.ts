@@ -3,7 +3,15 @@
 import { PlatformError } from "#base/errors.ts";
 import type { Rate } from "#media/time/rate.ts";
 import { BitReader, unescapeNal } from "./bits.ts";
-import { declaredRate, type PixelAspect, readPixelAspect, SQUARE, skipSignalType } from "./vui.ts";
+import {
+  type Colour,
+  declaredRate,
+  type PixelAspect,
+  readColour,
+  readPixelAspect,
+  SQUARE,
+  UNSPECIFIED_COLOUR,
+} from "./vui.ts";
 
 export const NAL = {
   slice: 1,
@@ -41,6 +49,7 @@ export type H264Sps = Readonly<{
   width: number;
   height: number;
   pixelAspect: PixelAspect;
+  colour: Colour;
   declaredRate: Rate | null;
   /** max_num_reorder_frames; null when the stream does not say. */
   reorderFrames: number | null;
@@ -76,7 +85,7 @@ export function parseSps(nal: Buffer): H264Sps {
   const size = readSize(bits, chroma.format, chroma.separatePlanes);
   const usability = bits.flag()
     ? readUsability(bits)
-    : { pixelAspect: SQUARE, declaredRate: null, reorderFrames: null };
+    : { pixelAspect: SQUARE, colour: UNSPECIFIED_COLOUR, declaredRate: null, reorderFrames: null };
   return {
     id,
     profile,
@@ -151,7 +160,7 @@ function readSize(bits: BitReader, chromaFormat: number, separatePlanes: boolean
 /** Source: E.1.1 */
 function readUsability(bits: BitReader) {
   const pixelAspect = readPixelAspect(bits);
-  skipSignalType(bits);
+  const colour = readColour(bits);
   let rate: Rate | null = null;
   if (bits.flag()) {
     rate = declaredRate(bits.bits(32), bits.bits(32), 2);
@@ -162,11 +171,11 @@ function readUsability(bits: BitReader) {
   const vclHrd = bits.flag();
   if (vclHrd) skipHrd(bits);
   bits.skip(nalHrd || vclHrd ? 2 : 1);
-  if (!bits.flag()) return { pixelAspect, declaredRate: rate, reorderFrames: null };
+  if (!bits.flag()) return { pixelAspect, colour, declaredRate: rate, reorderFrames: null };
   bits.skip(1);
   for (const name of ["max_bytes_per_pic_denom", "max_bits_per_mb_denom", "log2_max_mv_x", "log2_max_mv_y"])
     bits.ue(name, 32);
-  return { pixelAspect, declaredRate: rate, reorderFrames: bits.ue("max_num_reorder_frames", 16) };
+  return { pixelAspect, colour, declaredRate: rate, reorderFrames: bits.ue("max_num_reorder_frames", 16) };
 }
 
 function skipHrd(bits: BitReader): void {

@@ -3,7 +3,15 @@
 import { PlatformError } from "#base/errors.ts";
 import type { Rate } from "#media/time/rate.ts";
 import { BitReader, unescapeNal } from "./bits.ts";
-import { declaredRate, type PixelAspect, readPixelAspect, SQUARE, skipSignalType } from "./vui.ts";
+import {
+  type Colour,
+  declaredRate,
+  type PixelAspect,
+  readColour,
+  readPixelAspect,
+  SQUARE,
+  UNSPECIFIED_COLOUR,
+} from "./vui.ts";
 
 export const NAL = {
   lastSlice: 31,
@@ -48,6 +56,7 @@ export type HevcSps = Readonly<{
   height: number;
   reorderFrames: number;
   pixelAspect: PixelAspect;
+  colour: Colour;
   declaredRate: Rate | null;
   /** Each picture is one field. */
   fieldPictures: boolean;
@@ -226,6 +235,7 @@ function skipReferenceSets(bits: BitReader, orderBits: number): void {
 
 const NO_USABILITY = {
   pixelAspect: SQUARE,
+  colour: UNSPECIFIED_COLOUR,
   declaredRate: null as Rate | null,
   fieldPictures: false,
   minSpatialSegmentation: 0,
@@ -234,12 +244,12 @@ const NO_USABILITY = {
 /** Source: E.2.1 */
 function readUsability(bits: BitReader): typeof NO_USABILITY {
   const pixelAspect = readPixelAspect(bits);
-  skipSignalType(bits);
+  const colour = readColour(bits);
   bits.skip(1);
   const fieldPictures = bits.flag();
   bits.skip(1);
   if (bits.flag()) for (let i = 0; i < 4; i += 1) bits.ue("def_disp_win_offset", SIDE_MAX);
-  const usability = { ...NO_USABILITY, pixelAspect, fieldPictures };
+  const usability = { ...NO_USABILITY, pixelAspect, colour, fieldPictures };
   if (!bits.flag()) return { ...usability, minSpatialSegmentation: readRestriction(bits) };
   const rate = declaredRate(bits.bits(32), bits.bits(32), 1);
   if (bits.flag()) bits.ue("vui_num_ticks_poc_diff_one_minus1");

@@ -1,4 +1,5 @@
-// What H.264 and H.265 share in their video usability information: pixel aspect and the frame rate as declared.
+// What H.264 and H.265 share in their video usability information: pixel aspect, colour and the frame rate as
+// declared.
 import { type Rate, rate } from "#media/time/rate.ts";
 import type { BitReader } from "./bits.ts";
 
@@ -38,17 +39,25 @@ export function readPixelAspect(bits: BitReader): PixelAspect {
   return num > 0 && den > 0 ? rate(num, den) : SQUARE; // in lowest terms, as rates are
 }
 
-/** overscan_info, video_signal_type and chroma_loc_info, which nobody here asks for. */
-export function skipSignalType(bits: BitReader): void {
+/** How numbers become colours, as code points of ITU-T H.273; 2 = not specified. */
+export type Colour = Readonly<{ primaries: number; transfer: number; matrix: number; fullRange: boolean }>;
+
+export const UNSPECIFIED_COLOUR: Colour = Object.freeze({ primaries: 2, transfer: 2, matrix: 2, fullRange: false });
+
+/** overscan_info, video_signal_type and chroma_loc_info. */
+export function readColour(bits: BitReader): Colour {
+  let colour = UNSPECIFIED_COLOUR;
   if (bits.flag()) bits.skip(1);
   if (bits.flag()) {
-    bits.skip(4);
-    if (bits.flag()) bits.skip(24);
+    bits.skip(3);
+    colour = { ...colour, fullRange: bits.flag() };
+    if (bits.flag()) colour = { ...colour, primaries: bits.bits(8), transfer: bits.bits(8), matrix: bits.bits(8) };
   }
   if (bits.flag()) {
     bits.ue("chroma_sample_loc_type_top_field", 5);
     bits.ue("chroma_sample_loc_type_bottom_field", 5);
   }
+  return colour;
 }
 
 /** num_units_in_tick and time_scale as frames per second. Null when no camera runs at that rate: encoders that are

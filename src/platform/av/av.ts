@@ -4,11 +4,9 @@
 // settled, and hands out pictures that are counted; no order of calls, right or wrong, reaches freed memory.
 // What is pure: each machine's output is a function of its settings and of what was put in since it was opened. None
 // takes a thread count from the host.
+import type { Colour } from "#media/codec/vui.ts";
 import type { VideoRendition } from "#media/ladder/rendition.ts";
 import type { VideoCodec } from "#media/session-log/entries.ts";
-
-/** Colour of a decoded or encoded picture as the numbers of ITU-T H.273; 2 = not specified. */
-export type Colour = Readonly<{ primaries: number; transfer: number; matrix: number; fullRange: boolean }>;
 
 /** A decoded picture, outside of JavaScript's heap (1.4 MB at 720p). Whoever holds one releases it, exactly once. */
 export interface Picture {

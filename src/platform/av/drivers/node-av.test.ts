@@ -4,6 +4,7 @@ import { strict as assert } from "node:assert";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { seededRandom } from "#base/random.ts";
+import { declaredColour } from "#media/codec/colour.ts";
 import type { VideoRendition } from "#media/ladder/rendition.ts";
 import type { EncodedUnit, Picture } from "../av.ts";
 import { nodeAv } from "./node-av.ts";
@@ -74,6 +75,7 @@ test("an encoded stretch decodes to the pictures that went in, one unit for each
     Array.from({ length: 12 }, (_, f) => [(1e9 + f) * 1001, f === 0]),
   );
   assert.equal(config[0], 1, "avcC");
+  assert.deepEqual(declaredColour({ codec: "h264", config }), COLOUR);
   const decoder = await av.openVideoDecoder({ codec: "h264", config, reorders: false });
   const pictures: Picture[] = [];
   for (const [tag, unit] of units.entries()) pictures.push(...(await decoder.decode({ payload: unit.bytes, tag })));

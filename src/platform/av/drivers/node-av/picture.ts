@@ -3,7 +3,8 @@
 import { AV_PIX_FMT_YUV420P, AVCOL_RANGE_JPEG, AVCOL_RANGE_MPEG } from "node-av/constants";
 import { Frame } from "node-av/lib";
 import { assert } from "#base/assert.ts";
-import type { Colour, Picture } from "../../av.ts";
+import type { Colour } from "#media/codec/vui.ts";
+import type { Picture } from "../../av.ts";
 import { check, present } from "./native.ts";
 
 export class NativePicture implements Picture {
