@@ -1,7 +1,18 @@
 // Processes are killed at random moments; viewers must not notice more than a late part.
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
-import { AAC, eventually, ffmpeg, H264, type Installation, sessionIn, TEST_AUDIO, TEST_VIDEO, unlessInstalled, withInstallation } from "./installation.ts";
+import {
+  AAC,
+  eventually,
+  ffmpeg,
+  H264,
+  type Installation,
+  sessionIn,
+  TEST_AUDIO,
+  TEST_VIDEO,
+  unlessInstalled,
+  withInstallation,
+} from "./installation.ts";
 
 const skip = unlessInstalled("ffmpeg");
 
@@ -30,7 +41,15 @@ async function body(installation: Installation, path: string): Promise<Buffer> {
 
 test("kill -9 of the worker: replaced, no gap, no discontinuity, no URI with two bodies", { skip }, async () => {
   await withInstallation({}, async (installation) => {
-    const source = ffmpeg([...TEST_VIDEO(), ...TEST_AUDIO, ...H264(), ...AAC, "-f", "flv", installation.rtmpUrl("cam")]);
+    const source = ffmpeg([
+      ...TEST_VIDEO(),
+      ...TEST_AUDIO,
+      ...H264(),
+      ...AAC,
+      "-f",
+      "flv",
+      installation.rtmpUrl("cam"),
+    ]);
     await sessionIn(installation, "cam", "live");
     const path = await eventually("the first rendition", async () => {
       const text = await (await fetch(`${installation.url}/live/cam/index.m3u8`)).text();
@@ -52,7 +71,11 @@ test("kill -9 of the worker: replaced, no gap, no discontinuity, no URI with two
         return live.workers.some((w) => w.phase === "running" && w.pid !== null) && live;
       });
       process.kill(session.workers.find((w) => w.phase === "running")!.pid!, "SIGKILL");
-      await eventually("two more segments", async () => ((await playlist(installation, path)).segments.at(-1)?.msn ?? 0) >= before + 2, 20_000);
+      await eventually(
+        "two more segments",
+        async () => ((await playlist(installation, path)).segments.at(-1)?.msn ?? 0) >= before + 2,
+        20_000,
+      );
       await remember();
     }
     const { segments, text } = await playlist(installation, path);
@@ -65,7 +88,15 @@ test("kill -9 of the worker: replaced, no gap, no discontinuity, no URI with two
 
 test("kill -9 of the front: it comes back, the window with it, the numbers go on", { skip }, async () => {
   await withInstallation({}, async (installation) => {
-    const source = ffmpeg([...TEST_VIDEO(), ...TEST_AUDIO, ...H264(), ...AAC, "-f", "flv", installation.rtmpUrl("cam")]);
+    const source = ffmpeg([
+      ...TEST_VIDEO(),
+      ...TEST_AUDIO,
+      ...H264(),
+      ...AAC,
+      "-f",
+      "flv",
+      installation.rtmpUrl("cam"),
+    ]);
     await sessionIn(installation, "cam", "live");
     const path = "/live/cam/v360.m3u8";
     const before = await eventually("two segments", async () => {
@@ -74,17 +105,23 @@ test("kill -9 of the front: it comes back, the window with it, the numbers go on
     });
     const { processes } = await installation.get<{ processes: Record<string, number> }>("/api/v1/status");
     process.kill(processes.front!, "SIGKILL");
-    const after = await eventually("it goes on", async () => {
-      const now = await playlist(installation, path);
-      return (now.segments.at(-1)?.msn ?? 0) >= before.segments.at(-1)!.msn + 2 && now;
-    }, 30_000);
+    const after = await eventually(
+      "it goes on",
+      async () => {
+        const now = await playlist(installation, path);
+        return (now.segments.at(-1)?.msn ?? 0) >= before.segments.at(-1)!.msn + 2 && now;
+      },
+      30_000,
+    );
     const kept = new Map(after.segments.map((s) => [s.msn, s.uri]));
     for (const { msn, uri } of before.segments) assert.equal(kept.get(msn), uri, `number ${msn} names other media now`);
     await source.end();
   });
 });
 
-test("a publisher that is cut off and returns goes on in the same session; the numbers never fall", { skip }, async () => {
+test("a publisher that is cut off and returns goes on in the same session; the numbers never fall", {
+  skip,
+}, async () => {
   await withInstallation({}, async (installation) => {
     const args = [...TEST_VIDEO(), ...TEST_AUDIO, ...H264(), ...AAC, "-f", "flv", installation.rtmpUrl("cam")];
     const first = ffmpeg(args);

@@ -21,14 +21,32 @@ const skip = unlessInstalled("ffmpeg");
 
 /** Reads `seconds` of a playlist with Debian's ffmpeg, strictly. @returns what it said; nothing when all was well */
 async function play(url: string, seconds: number): Promise<string> {
-  const player = ffmpeg(["-xerror", "-err_detect", "explode", "-live_start_index", "-3", "-i", url, "-t", String(seconds), "-f", "null", "-"]);
+  const player = ffmpeg([
+    "-xerror",
+    "-err_detect",
+    "explode",
+    "-live_start_index",
+    "-3",
+    "-i",
+    url,
+    "-t",
+    String(seconds),
+    "-f",
+    "null",
+    "-",
+  ]);
   const code = await player.done;
   assert.equal(code, 0, player.stderr());
   return player.stderr();
 }
 
-function probe(url: string): { streams: { codec_name: string; codec_type: string; width?: number; height?: number }[] } {
-  const { status, stdout, stderr } = spawnSync("ffprobe", ["-v", "error", "-of", "json", "-show_streams", url], { encoding: "utf8", timeout: 20_000 });
+function probe(url: string): {
+  streams: { codec_name: string; codec_type: string; width?: number; height?: number }[];
+} {
+  const { status, stdout, stderr } = spawnSync("ffprobe", ["-v", "error", "-of", "json", "-show_streams", url], {
+    encoding: "utf8",
+    timeout: 20_000,
+  });
   assert.equal(status, 0, stderr);
   return JSON.parse(stdout);
 }
@@ -55,9 +73,19 @@ async function whilePublishing(args: string[], body: () => Promise<void>): Promi
   }
 }
 
-test("RTMP: H.264 and AAC in, a ladder out that ffmpeg and GStreamer decode without a word; clean end, ENDLIST", { skip }, async () => {
+test("RTMP: H.264 and AAC in, a ladder out that ffmpeg and GStreamer decode without a word; clean end, ENDLIST", {
+  skip,
+}, async () => {
   await withInstallation({}, async (installation) => {
-    const args = [...TEST_VIDEO("1280x720"), ...TEST_AUDIO, ...H264(), ...AAC, "-f", "flv", installation.rtmpUrl("cam")];
+    const args = [
+      ...TEST_VIDEO("1280x720"),
+      ...TEST_AUDIO,
+      ...H264(),
+      ...AAC,
+      "-f",
+      "flv",
+      installation.rtmpUrl("cam"),
+    ];
     await whilePublishing(args, async () => {
       const session = await sessionIn(installation, "cam", "live");
       assert.equal(session.workers.length, 1);
@@ -65,10 +93,13 @@ test("RTMP: H.264 and AAC in, a ladder out that ffmpeg and GStreamer decode with
         const found = await renditionUrls(installation, "cam");
         return found.length === 4 && found;
       });
-      await eventually("two segments", async () => /EXTINF[^]*EXTINF/.test(await (await fetch(urls[0]!)).text()));
+      await eventually("two segments", async () => /EXTINF[\s\S]*EXTINF/.test(await (await fetch(urls[0]!)).text()));
       for (const url of urls) assert.equal(await play(url, 2), "", url);
       const { streams } = probe(`${installation.url}/live/cam/index.m3u8`);
-      const heights = streams.filter((s) => s.codec_type === "video").map((s) => s.height).sort();
+      const heights = streams
+        .filter((s) => s.codec_type === "video")
+        .map((s) => s.height)
+        .sort();
       assert.deepEqual([...new Set(heights)], [360, 480, 720]);
       if (unlessInstalled("gst-launch-1.0") === false) gstreamerDecodes(urls);
     });
@@ -88,7 +119,11 @@ test("RTMP: H.264 and AAC in, a ladder out that ffmpeg and GStreamer decode with
 /** Each finished segment, one file, through GStreamer's own demuxer and decoder. */
 function gstreamerDecodes(urls: string[]): void {
   for (const url of urls) {
-    const { status, stderr } = spawnSync("gst-launch-1.0", ["-q", "souphttpsrc", `location=${url}`, "num-buffers=1", "!", "fakesink"], { encoding: "utf8", timeout: 20_000 });
+    const { status, stderr } = spawnSync(
+      "gst-launch-1.0",
+      ["-q", "souphttpsrc", `location=${url}`, "num-buffers=1", "!", "fakesink"],
+      { encoding: "utf8", timeout: 20_000 },
+    );
     assert.equal(status, 0, stderr);
   }
 }
@@ -108,7 +143,17 @@ test("HEVC in MPEG-TS; B-frames; 29.97", { skip: skip || hasNoX265() }, async ()
   await withInstallation({}, async (installation) => {
     const to = `${installation.url}/ingest/hevc.mpegts?key=${installation.publishKey}`;
     const hevc = ["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=error:keyint=30:bframes=2"];
-    const args = [...TEST_VIDEO("640x360", "30000/1001"), ...TEST_AUDIO, ...hevc, ...AAC, "-f", "mpegts", "-method", "PUT", to];
+    const args = [
+      ...TEST_VIDEO("640x360", "30000/1001"),
+      ...TEST_AUDIO,
+      ...hevc,
+      ...AAC,
+      "-f",
+      "mpegts",
+      "-method",
+      "PUT",
+      to,
+    ];
     await whilePublishing(args, async () => {
       await sessionIn(installation, "hevc", "live");
       const [url] = await eventually("playlists", async () => {
@@ -141,7 +186,9 @@ test("audio only, and video only", { skip }, async () => {
   });
 });
 
-test("refusals: wrong key, unknown channel, busy channel, unsupported codec; each in the protocol's words and with a code", { skip }, async () => {
+test("refusals: wrong key, unknown channel, busy channel, unsupported codec; each in the protocol's words and with a code", {
+  skip,
+}, async () => {
   await withInstallation({ env: { CONTINUITY_AUTO_CREATE: "false" }, args: [] }, async (installation) => {
     const source = ffmpeg([...TEST_VIDEO(), ...H264(), "-f", "flv", installation.rtmpUrl("nobody")]);
     assert.notEqual(await source.done, 0);
@@ -191,27 +238,40 @@ function put(url: string, body: Buffer): Promise<{ status: number; body: string 
 
 test("garbage on every door leaves a live neighbour untouched", { skip }, async () => {
   await withInstallation({}, async (installation) => {
-    await whilePublishing([...TEST_VIDEO(), ...TEST_AUDIO, ...H264(), ...AAC, "-f", "flv", installation.rtmpUrl("good")], async () => {
-      await sessionIn(installation, "good", "live");
-      const garbage = createReadStream("/dev/urandom", { end: 2_000_000 });
-      const chunks: Buffer[] = [];
-      for await (const chunk of garbage) chunks.push(chunk as Buffer);
-      const noise = Buffer.concat(chunks);
-      const answer = await put(`${installation.url}/ingest/bad.mpegts?key=${installation.publishKey}`, noise);
-      assert.equal(answer.status, 400);
-      assert.equal(JSON.parse(answer.body).code, "ingest.garbage");
-      const { connect } = await import("node:net");
-      await new Promise<void>((resolve) => {
-        const socket = connect(installation.rtmpPort, "127.0.0.1", () => socket.write(noise));
-        socket.on("error", () => {});
-        socket.on("close", () => resolve());
-      });
-      for (const path of ["/live/../../etc/passwd", "/live/%2e%2e/%2e%2e/etc/passwd", "/live/good/..%2f..%2fx.m4s", "/watch/../../x", "//live//good", "/live/good/%00"])
-        assert.ok([400, 404].includes((await fetch(installation.url + path)).status), path);
-      const huge = await fetch(installation.url, { headers: { "x-huge": "a".repeat(100_000) } }).then((r) => r.status, () => 431);
-      assert.ok([400, 431].includes(huge));
-      assert.equal(await play(`${installation.url}/live/good/index.m3u8`, 3), "");
-      await sessionIn(installation, "good", "live");
-    });
+    await whilePublishing(
+      [...TEST_VIDEO(), ...TEST_AUDIO, ...H264(), ...AAC, "-f", "flv", installation.rtmpUrl("good")],
+      async () => {
+        await sessionIn(installation, "good", "live");
+        const garbage = createReadStream("/dev/urandom", { end: 2_000_000 });
+        const chunks: Buffer[] = [];
+        for await (const chunk of garbage) chunks.push(chunk as Buffer);
+        const noise = Buffer.concat(chunks);
+        const answer = await put(`${installation.url}/ingest/bad.mpegts?key=${installation.publishKey}`, noise);
+        assert.equal(answer.status, 400);
+        assert.equal(JSON.parse(answer.body).code, "ingest.garbage");
+        const { connect } = await import("node:net");
+        await new Promise<void>((resolve) => {
+          const socket = connect(installation.rtmpPort, "127.0.0.1", () => socket.write(noise));
+          socket.on("error", () => {});
+          socket.on("close", () => resolve());
+        });
+        for (const path of [
+          "/live/../../etc/passwd",
+          "/live/%2e%2e/%2e%2e/etc/passwd",
+          "/live/good/..%2f..%2fx.m4s",
+          "/watch/../../x",
+          "//live//good",
+          "/live/good/%00",
+        ])
+          assert.ok([400, 404].includes((await fetch(installation.url + path)).status), path);
+        const huge = await fetch(installation.url, { headers: { "x-huge": "a".repeat(100_000) } }).then(
+          (r) => r.status,
+          () => 431,
+        );
+        assert.ok([400, 431].includes(huge));
+        assert.equal(await play(`${installation.url}/live/good/index.m3u8`, 3), "");
+        await sessionIn(installation, "good", "live");
+      },
+    );
   });
 });

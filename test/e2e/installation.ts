@@ -34,7 +34,9 @@ export type SessionItem = {
 };
 
 /** @param options extra arguments and environment of `up`; the folder is kept between two calls when `data` is given */
-export async function install(options: { args?: string[]; env?: Record<string, string>; data?: string } = {}): Promise<Installation> {
+export async function install(
+  options: { args?: string[]; env?: Record<string, string>; data?: string } = {},
+): Promise<Installation> {
   const data = options.data ?? (await mkdtemp(join(tmpdir(), "continuity-e2e-")));
   const ports = ["--port", "0", "--rtmp-port", "0"];
   const child = spawn(process.execPath, [entry, "up", "--json", "--data", data, ...ports, ...(options.args ?? [])], {
@@ -99,7 +101,9 @@ export type Source = Readonly<{
 
 /** Debian's ffmpeg, with its own words kept for the failure message. */
 export function ffmpeg(args: string[]): Source {
-  const child = spawn("ffmpeg", ["-hide_banner", "-nostats", "-loglevel", "warning", ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn("ffmpeg", ["-hide_banner", "-nostats", "-loglevel", "warning", ...args], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let stderr = "";
   child.stderr!.setEncoding("utf8").on("data", (text: string) => (stderr = (stderr + text).slice(-100_000)));
   child.stdout!.resume();
@@ -119,9 +123,26 @@ export function ffmpeg(args: string[]): Source {
   };
 }
 
-export const TEST_VIDEO = (size = "640x360", rate = "30") => ["-re", "-f", "lavfi", "-i", `testsrc2=size=${size}:rate=${rate}`];
+export const TEST_VIDEO = (size = "640x360", rate = "30") => [
+  "-re",
+  "-f",
+  "lavfi",
+  "-i",
+  `testsrc2=size=${size}:rate=${rate}`,
+];
 export const TEST_AUDIO = ["-re", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000"];
-export const H264 = (gop = 30) => ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", String(gop), "-pix_fmt", "yuv420p"];
+export const H264 = (gop = 30) => [
+  "-c:v",
+  "libx264",
+  "-preset",
+  "ultrafast",
+  "-tune",
+  "zerolatency",
+  "-g",
+  String(gop),
+  "-pix_fmt",
+  "yuv420p",
+];
 export const AAC = ["-c:a", "aac", "-b:a", "96k"];
 
 export const hasProgram = (name: string): boolean => spawnSync("sh", ["-c", `command -v ${name}`]).status === 0;
@@ -129,7 +150,11 @@ export const unlessInstalled = (name: string): string | false => (hasProgram(nam
 
 /** Asks until `holds` gives something. Polls the system under test; the deadline is a failure, not a wait.
  *  @returns the first value that is not null, undefined or false */
-export async function eventually<T>(what: string, holds: () => Promise<T | null | undefined | false> | T | null | undefined | false, timeoutMs = 15_000): Promise<T> {
+export async function eventually<T>(
+  what: string,
+  holds: () => Promise<T | null | undefined | false> | T | null | undefined | false,
+  timeoutMs = 15_000,
+): Promise<T> {
   const end = performance.now() + timeoutMs;
   let last: unknown = null;
   for (;;) {
@@ -145,7 +170,12 @@ export async function eventually<T>(what: string, holds: () => Promise<T | null 
 }
 
 /** The session of a channel once it is in that state. */
-export function sessionIn(installation: Installation, channel: string, state: string, timeoutMs = 15_000): Promise<SessionItem> {
+export function sessionIn(
+  installation: Installation,
+  channel: string,
+  state: string,
+  timeoutMs = 15_000,
+): Promise<SessionItem> {
   return eventually(
     `${channel} is ${state}`,
     async () => {

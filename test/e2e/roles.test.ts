@@ -2,7 +2,17 @@
 import { strict as assert } from "node:assert";
 import { createServer } from "node:net";
 import { test } from "node:test";
-import { AAC, eventually, ffmpeg, H264, install, sessionIn, TEST_AUDIO, TEST_VIDEO, unlessInstalled } from "./installation.ts";
+import {
+  AAC,
+  eventually,
+  ffmpeg,
+  H264,
+  install,
+  sessionIn,
+  TEST_AUDIO,
+  TEST_VIDEO,
+  unlessInstalled,
+} from "./installation.ts";
 
 /** A port nobody listens on now: control's address must be known before it starts. */
 function freePort(): Promise<number> {
