@@ -25,6 +25,9 @@ export type JsonSchema = Readonly<{
   default?: unknown;
 }>;
 
+/** Schemas built by a library carry types of their own; here only the JSON in them counts. */
+export const asSchema = (built: object): JsonSchema => built as JsonSchema;
+
 export type Path = readonly (string | number)[];
 export type Wrong = Readonly<{ path: Path; message: string }>;
 
@@ -45,7 +48,10 @@ export function wrongFields(schema: JsonSchema, value: unknown, path: Path = [])
 function check(schema: JsonSchema, value: unknown, path: Path, wrong: Wrong[]): void {
   for (const keyword of Object.keys(schema)) assert.ok(KNOWN.has(keyword), `schema keyword ${keyword}`);
   if (wrong.length >= WRONG_MAX) return;
-  if (schema.anyOf) return checkAny(schema, schema.anyOf, value, path, wrong);
+  if (schema.anyOf) {
+    checkAny(schema, schema.anyOf, value, path, wrong);
+    return;
+  }
   const fits = hasType(schema, value) && inRange(schema, value);
   if (!fits) wrong.push({ path, message: `must be ${allowed(schema)}` });
   else if (Array.isArray(value)) checkItems(schema, value, path, wrong);

@@ -113,7 +113,8 @@ export function createWorkers(deps: { clock: Clock; log: Log; keys: Keys }): Wor
       if (known !== undefined && known.socket !== socket) known.socket.terminate(); // the line it gave up on
       const base = { id, hello: message, connected: true, heardMs: clock.monotonicMs(), socket };
       entries.set(id, { ...base, progress: known?.progress ?? null });
-      return changed();
+      changed();
+      return;
     }
     if (known?.socket !== socket) throw new PlatformError("api.bad_request", "The first message is hello.");
     const before = known.progress;

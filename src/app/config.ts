@@ -1,0 +1,197 @@
+// The one place that reads the configuration: defaults, then the file, then CONTINUITY_... variables, then options; the
+// later wins. The result is one frozen value. Whatever is wrong is told at once, all of it, each with where it was
+// written and what is allowed; nobody should have to start five times to learn of five mistakes.
+import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
+import { resolve } from "node:path";
+import { PlatformError } from "#base/errors.ts";
+import type { LogLevel } from "#base/log.ts";
+import { asSchema, type Path, pathText, type Wrong, wrongFields } from "#base/schema.ts";
+import { channelConflicts } from "#control/channel-schema.ts";
+import { DEMO_CHANNEL, hashKey, type StoredChannel } from "#control/channels.ts";
+import { channelDefaults } from "#media/channel.ts";
+import { type ConfigFile, configSchema, ROLES, type Role } from "./config-schema.ts";
+import { environmentLayer, fileLayer, type Layer, type Options, optionLayer } from "./config-sources.ts";
+
+export type Config = Readonly<{
+  host: string;
+  /** 0 takes a free one. */
+  port: number;
+  rtmpPort: number;
+  /** Absolute. */
+  data: string;
+  roles: readonly Role[];
+  /** Whether a publisher with the publish key may make a channel by its name. */
+  autoCreate: boolean;
+  warm: Readonly<{ min: number }>;
+  logLevel: LogLevel;
+  /** Names under which browsers reach us, besides `host` and the loopback names. */
+  publicHosts: readonly string[];
+  /** Where the other roles answer, when they run elsewhere. */
+  gatewayUrl: string | null;
+  controlUrl: string | null;
+  originUrls: readonly string[];
+  demo: boolean;
+  channels: readonly StoredChannel[];
+  /** The file that was read; null when there was none. */
+  file: string | null;
+}>;
+
+/** Secrets that were set from outside; null: the data folder's own. They are no part of Config, which may be shown. */
+export type GivenSecrets = Readonly<{
+  adminToken: string | null;
+  publishKey: string | null;
+  clusterSecret: string | null;
+}>;
+
+export type ConfigSources = Readonly<{
+  options: Options;
+  environment: Readonly<Record<string, string | undefined>>;
+  /** Where relative paths begin. */
+  folder: string;
+}>;
+
+const DEFAULT_FILE = "continuity.yaml";
+const DEFAULTS = {
+  host: "127.0.0.1",
+  port: 8080,
+  rtmpPort: 1935,
+  data: ".continuity",
+  roles: ROLES,
+  autoCreate: true,
+  logLevel: "info",
+  publicHosts: [],
+  originUrls: [],
+  demo: true,
+} as const;
+
+/** @throws PlatformError config.invalid, its message one line per mistake */
+export function readConfig(sources: ConfigSources): Readonly<{ config: Config; secrets: GivenSecrets }> {
+  const { options, environment, folder } = sources;
+  const file = findFile(options.config ?? environment.CONTINUITY_CONFIG, folder);
+  const mistakes: string[] = [];
+  const fromEnvironment = environmentLayer(environment);
+  const layers: Layer[] = [
+    ...(file === null ? [] : [fileLayer(file.path, file.text)]),
+    fromEnvironment.layer,
+    optionLayer(options),
+  ];
+  const { value, whereIs } = merge(layers);
+  const wrong = [...wrongFields(asSchema(configSchema), value)];
+  if (wrong.length === 0) wrong.push(...conflicts(value as ConfigFile));
+  for (const layer of layers) mistakes.push(...layer.mistakes);
+  for (const { path, message } of wrong) mistakes.push(`${whereIs(path)}: ${pathText(path)} ${message}`);
+  mistakes.push(...secretMistakes(fromEnvironment.secrets));
+  const host = (value as { host?: unknown }).host ?? DEFAULTS.host;
+  if (typeof host === "string") mistakes.push(...exposureMistakes(host, fromEnvironment.secrets));
+  if (mistakes.length > 0) throw new PlatformError("config.invalid", mistakes.join("\n"));
+  const config = freeze(complete(value as ConfigFile, file?.path ?? null, folder));
+  return { config, secrets: fromEnvironment.secrets };
+}
+
+function findFile(named: string | undefined, folder: string): { path: string; text: string } | null {
+  const path = resolve(folder, named ?? DEFAULT_FILE);
+  try {
+    return { path, text: readFileSync(path, "utf8") };
+  } catch (cause) {
+    const missing = (cause as NodeJS.ErrnoException).code === "ENOENT";
+    if (missing && named === undefined) return null;
+    const reason = missing ? "there is no such file" : (cause as Error).message;
+    throw new PlatformError("config.invalid", `The configuration file ${path} cannot be read: ${reason}.`, { cause });
+  }
+}
+
+/** Later layers win key by key; a list is one value. */
+function merge(layers: readonly Layer[]) {
+  const value: Record<string, unknown> = {};
+  const origin = new Map<string, Layer>();
+  for (const layer of layers) {
+    for (const [key, item] of Object.entries(layer.value)) {
+      const both = isPlain(item) && isPlain(value[key]);
+      value[key] = both ? { ...(value[key] as object), ...item } : item;
+      for (const inner of isPlain(item) ? Object.keys(item) : []) origin.set(`${key}.${inner}`, layer);
+      origin.set(key, layer);
+    }
+  }
+  const whereIs = (path: Path) => {
+    const layer = origin.get(path.slice(0, 2).join(".")) ?? origin.get(String(path[0]));
+    return layer?.where(path) ?? "configuration";
+  };
+  return { value, whereIs };
+}
+
+const isPlain = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** What no single field's range can say. */
+function conflicts(file: ConfigFile): Wrong[] {
+  const wrong: Wrong[] = [];
+  const names = new Map<string, number>();
+  const paths = new Map<string, number>();
+  for (const [index, entry] of (file.channels ?? []).entries()) {
+    const at = (field: string, message: string) => wrong.push({ path: ["channels", index, field], message });
+    if (entry.name === DEMO_CHANNEL && (file.demo ?? DEFAULTS.demo))
+      at("name", "is the built-in channel's: set demo: false, or choose another name");
+    if (names.has(entry.name)) at("name", `is channels[${names.get(entry.name)}]'s already`);
+    names.set(entry.name, index);
+    if (entry.rtmpPath && paths.has(entry.rtmpPath))
+      at("rtmpPath", `is channels[${paths.get(entry.rtmpPath)}]'s already`);
+    if (entry.rtmpPath) paths.set(entry.rtmpPath, index);
+    const keys = (entry.keys ?? []).map(({ name }) => name);
+    if (new Set(keys).size < keys.length) at("keys", "must not use one name twice");
+    for (const [field, message] of channelConflicts({ ...channelDefaults, ...entry })) at(field, message);
+  }
+  return wrong;
+}
+
+const SECRET_RULES: readonly [keyof GivenSecrets, string, RegExp, string][] = [
+  ["adminToken", "CONTINUITY_ADMIN_TOKEN", /^[\w.~+/-]{16,512}=*$/, "16 to 512 of A-Z, a-z, 0-9 and - . _ ~ + /"],
+  ["publishKey", "CONTINUITY_PUBLISH_KEY", /^[\w~.-]{8,200}$/, "8 to 200 of A-Z, a-z, 0-9 and _ ~ . -"],
+  ["clusterSecret", "CONTINUITY_CLUSTER_SECRET", /^.{32,1000}$/s, "32 characters or more, the same for all roles"],
+];
+
+function secretMistakes(secrets: GivenSecrets): string[] {
+  return SECRET_RULES.filter(([field, , pattern]) => secrets[field] !== null && !pattern.test(secrets[field])).map(
+    ([, name, , rule]) => `${name}: must be ${rule}`,
+  );
+}
+
+/** Beyond this machine nothing may depend on a secret that was made for it and printed on its terminal. */
+function exposureMistakes(host: string, secrets: GivenSecrets): string[] {
+  if (isLoopback(host)) return [];
+  const missing = SECRET_RULES.filter(([field]) => field !== "clusterSecret" && secrets[field] === null);
+  if (missing.length === 0) return [];
+  const names = missing.map(([, name]) => name).join(" and ");
+  return [`host ${host} can be reached from other machines: set ${names} first, or listen on 127.0.0.1`];
+}
+
+/** Whether only this machine reaches that address. */
+export function isLoopback(host: string): boolean {
+  if (isIP(host) === 4) return host.startsWith("127.");
+  return host === "localhost" || host === "::1";
+}
+
+function complete(file: ConfigFile, path: string | null, folder: string): Config {
+  const { channels = [], warm, gatewayUrl = null, controlUrl = null, ...rest } = file;
+  const values = { ...DEFAULTS, ...rest };
+  return {
+    ...values,
+    data: resolve(folder, values.data),
+    warm: { min: warm?.min ?? 1 },
+    gatewayUrl,
+    controlUrl,
+    channels: channels.map(({ keys = [], ...settings }) => ({
+      channel: { ...channelDefaults, ...settings, origin: "file" as const },
+      keys: keys.map(({ name, key }) => ({ name, sha256: hashKey(key) })),
+    })),
+    file: path,
+  };
+}
+
+function freeze<T>(value: T): T {
+  if (typeof value === "object" && value !== null) {
+    for (const item of Object.values(value)) freeze(item);
+    Object.freeze(value);
+  }
+  return value;
+}

@@ -1,0 +1,149 @@
+// What should happen next, from whole states alone: no event, no memory of its own. So it is right after a restart of
+// control, after a lost message and after a doubled one, and a test can ask it anything without a mock.
+//
+// The rules: each session that needs media made has one worker; a session takes a warm worker if there is one, else one
+// is started for it; a worker serves one session in its life; what broke is replaced at once, then ever more slowly; a
+// session whose workers keep breaking is given up; idle workers are kept to `warmMin`.
+import type { GatewaySession } from "#modules/ingest/types.ts";
+import type { OriginSession } from "#modules/origin/types.ts";
+import type { Running } from "#platform/placement/placement.ts";
+import { backoff } from "./backoff.ts";
+import { type DemoState, planDemos } from "./plan-demos.ts";
+import { sortWorkers, type WorkerState } from "./plan-workers.ts";
+
+/** So many within FAILURE_WINDOW_MS, and the session is given up: its input breaks whatever decodes it. */
+export const FAILURES_MAX = 5;
+/** Instants kept of one row of failures. */
+export const FAILURES_KEPT_MAX = 16;
+/** Wait after the 1st, 2nd, ... failure of one session. */
+const SESSION_BACKOFF_MS = [0, 1000, 2000, 5000];
+/** The same for workers that broke before they had a session: nobody waits for them as urgently. */
+const POOL_BACKOFF_MS = [0, 1000, 2000, 5000, 10_000, 20_000];
+/** A taken warm worker is replaced this much later: starting one takes most of a core for a second, and just then the
+ *  session's first part is made. */
+const REPLACE_WARM_AFTER_MS = 3000;
+/** An ended session whose origin does not get complete is not worked on longer than this. */
+const DRAIN_LIMIT_MS = 60_000;
+
+export type SessionState = Pick<GatewaySession, "id" | "channel" | "state" | "anchorNs">;
+
+/** What control itself remembers of a session. */
+export type SessionNote = Readonly<{
+  /** When it was first seen as ended, monotonic ms. */
+  endedMs: number | null;
+  failed: boolean;
+  /** Its workers' failures, oldest first, monotonic ms. */
+  failuresMs: readonly number[];
+}>;
+
+export type World = Readonly<{
+  nowMs: number;
+  sessions: readonly SessionState[];
+  /** Per origin what it holds; null while it cannot be heard. */
+  origins: readonly (readonly Pick<OriginSession, "id" | "state">[] | null)[];
+  /** `sinceMs` on control's own clock. */
+  running: readonly Running[];
+  workers: readonly WorkerState[];
+  notes: ReadonlyMap<string, SessionNote>;
+  /** Failures of workers without a session. */
+  poolFailuresMs: readonly number[];
+  /** When a session last took a warm worker. */
+  lastTakenMs: number | null;
+  warmMin: number;
+  demos: readonly DemoState[];
+  /** Ids that were never used: the same number gives the same id within one pass. */
+  freshId: (ordinal: number) => string;
+}>;
+
+/** Why a worker goes. The first two are as it should be. */
+export type Why = "done" | "surplus" | "failed" | "left" | "lost" | "stuck" | "mute";
+
+export type Action =
+  /** Its workers kept breaking: end it. */
+  | Readonly<{ do: "fail"; session: string }>
+  /** An origin that lost the session (it was restarted) is told again. */
+  | Readonly<{ do: "reopen"; origin: number; session: string }>
+  | Readonly<{ do: "assign"; worker: string; session: string }>
+  | Readonly<{ do: "release"; worker: string; why: Why }>
+  /** `charged`: the sessions that suffered from it. */
+  | Readonly<{ do: "remove"; id: string; why: Why; charged: readonly string[] }>
+  | Readonly<{ do: "start"; id: string }>
+  | Readonly<{ do: "start-demo"; channel: string }>
+  | Readonly<{ do: "remove-demo"; id: string; failed: boolean }>;
+
+/** Pure: the same world gives the same actions in the same order. What brings pictures back soonest comes first. */
+export function plan(world: World): Action[] {
+  const needed = world.sessions.filter((session) => needsWorker(world, session));
+  const neededIds = new Set(needed.map(({ id }) => id));
+  const sorted = sortWorkers(world, neededIds);
+  const waiting = needed.filter(({ id }) => !sorted.held.has(id)).map(({ id }) => id);
+  const pool = planPool(world, waiting, sorted.idle, sorted.coming);
+  const removals = sorted.broken.map(({ id, why, session }): Action => {
+    const charged = session === null ? waiting : neededIds.has(session) ? [session] : [];
+    return { do: "remove", id, why, charged };
+  });
+  return [
+    ...[...stillRunning(world), ...pool.fail].map((session): Action => ({ do: "fail", session })),
+    ...reopenings(world, needed),
+    ...pool.assign,
+    ...sorted.release.map((entry): Action => ({ do: "release", ...entry })),
+    ...removals,
+    ...[...sorted.finished, ...pool.surplus].map(({ id, why }): Action => ({ do: "remove", id, why, charged: [] })),
+    ...pool.start.map((id): Action => ({ do: "start", id })),
+    ...planDemos(world),
+  ];
+}
+
+/** Is there media of this session still to be made? */
+export function needsWorker(world: Pick<World, "origins" | "notes" | "nowMs">, session: SessionState): boolean {
+  const note = world.notes.get(session.id);
+  if (note?.failed) return false;
+  if (session.state !== "ended") return true;
+  if (session.anchorNs === null) return false; // it ended before its first frame
+  if (note && note.endedMs !== null && world.nowMs - note.endedMs > DRAIN_LIMIT_MS) return false;
+  const states = world.origins.map((list) => list?.find(({ id }) => id === session.id)?.state ?? null);
+  return states.some((state) => state === null || state === "open");
+}
+
+/** Given up, and the gateway has not heard of it yet. */
+function stillRunning({ sessions, notes }: World): string[] {
+  return sessions.filter(({ id, state }) => state !== "ended" && notes.get(id)?.failed).map(({ id }) => id);
+}
+
+function reopenings(world: World, needed: readonly SessionState[]): Action[] {
+  return world.origins.flatMap((list, origin) => {
+    if (list === null) return [];
+    const known = new Set(list.map(({ id }) => id));
+    return needed.filter(({ id }) => !known.has(id)).map(({ id }): Action => ({ do: "reopen", origin, session: id }));
+  });
+}
+
+/** Hands idle workers to waiting sessions, starts what is missing, lets go of what is too much. */
+function planPool(world: World, waiting: readonly string[], idle: readonly string[], coming: readonly string[]) {
+  const { nowMs, warmMin } = world;
+  const free = [...idle];
+  const soon = [...coming];
+  const fail: string[] = [];
+  const assign: Action[] = [];
+  const start: string[] = [];
+  const poolReady = backoff(world.poolFailuresMs, POOL_BACKOFF_MS, nowMs).over;
+  const startOne = () => start.push(world.freshId(start.length));
+  let held = 0; // sessions that wait out their back-off: what is there is kept for them
+
+  for (const session of waiting) {
+    const { failures, over } = backoff(world.notes.get(session)?.failuresMs ?? [], SESSION_BACKOFF_MS, nowMs);
+    if (failures >= FAILURES_MAX) fail.push(session);
+    else if (!over) held += 1;
+    else if (free.length > 0) assign.push({ do: "assign", worker: free.shift()!, session });
+    else if (soon.length > 0) soon.shift();
+    else if (poolReady) startOne();
+  }
+
+  const spare = free.length + soon.length - held;
+  const tookLately =
+    assign.length > 0 || (world.lastTakenMs !== null && nowMs - world.lastTakenMs < REPLACE_WARM_AFTER_MS);
+  if (poolReady && !tookLately) for (let missing = warmMin - Math.max(0, spare); missing > 0; missing -= 1) startOne();
+  const excess = Math.max(0, spare - warmMin);
+  const surplus = [...free, ...soon].slice(free.length + soon.length - excess); // the youngest go
+  return { fail, assign, start, surplus: surplus.map((id) => ({ id, why: "surplus" as const })) };
+}

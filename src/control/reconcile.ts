@@ -1,0 +1,240 @@
+// One pass: look at everything, plan, act. Passes never overlap; one that is asked for meanwhile runs right after. An
+// action that fails is logged and left to the next pass: it must not stop the others.
+import type { Clock } from "#base/clock.ts";
+import { PlatformError } from "#base/errors.ts";
+import type { Log } from "#base/log.ts";
+import { type Random, randomId } from "#base/random.ts";
+import type { Channel } from "#media/channel.ts";
+import type { Keys } from "#platform/keys/keys.ts";
+import type { Placement, Running, Workload } from "#platform/placement/placement.ts";
+import { ControlMemory } from "./memory.ts";
+import { type Action, plan, type Why, type World } from "./plan.ts";
+import { type DemoState, demoId } from "./plan-demos.ts";
+import type { WorkerState } from "./plan-workers.ts";
+import type { Addresses, GatewayPort, OriginPort } from "./ports.ts";
+import type { WorkerRecord, Workers } from "./workers.ts";
+
+/** A worker that reconnects shows the token it began with; streams last days. */
+const WORKER_TOKEN_SECONDS = 30 * 86_400;
+const SESSION_TOKEN_SECONDS = 7 * 86_400;
+const SESSION_TOKEN_RENEW_MS = 86_400_000;
+/** An assignment that the worker does not confirm is said again. */
+const TELL_AGAIN_MS = 1000;
+/** All workers are the same until they have a session. */
+const WORKER_SPEC = "worker-1";
+
+export type DemoSpec = Readonly<{ specHash: string; env: Readonly<Record<string, string>> }>;
+
+/** What a pass did, for the event feed. */
+export type Deed =
+  | Readonly<{ deed: "worker.started"; worker: string }>
+  | Readonly<{ deed: "worker.assigned"; worker: string; session: string }>
+  | Readonly<{ deed: "worker.gone"; worker: string; session: string | null; why: Why; detail: string | null }>
+  | Readonly<{ deed: "session.failed"; session: string }>
+  | Readonly<{ deed: "demo.started" | "demo.stopped"; channel: string }>;
+
+export type ReconcilerDeps = Readonly<{
+  clock: Clock;
+  random: Random;
+  log: Log;
+  keys: Keys;
+  placement: Placement;
+  gateway: Pick<GatewayPort, "sessions" | "stop">;
+  origins: readonly Pick<OriginPort, "name" | "sessions" | "audience" | "openSession">[];
+  workers: Pick<Workers, "list" | "send" | "forget">;
+  warmMin: number;
+  /** Added to each worker's environment: log level and the like. */
+  workerEnv?: Readonly<Record<string, string>>;
+  addresses: () => Addresses;
+  channel: (name: string) => Channel | null;
+  /** Channels that are made while somebody watches, and what makes them; null while that cannot be said yet. */
+  demos: () => readonly Readonly<{ channel: string; source: DemoSpec | null }>[];
+  onDeed: (deed: Deed) => void;
+}>;
+
+export interface Reconciler {
+  pass(): Promise<void>;
+  /** What placement listed last. */
+  running(): readonly Running[];
+  /** Each known worker, with the session it was given. */
+  workers(): readonly (WorkerRecord & WorkerState)[];
+  isFailed(session: string): boolean;
+}
+
+export function createReconciler(deps: ReconcilerDeps): Reconciler {
+  const { clock, log, keys, placement, workers } = deps;
+  const memory = new ControlMemory();
+  const prefix = `worker-${randomId(deps.random, 6)}`;
+  let running: readonly Running[] = [];
+  let started = 0;
+  const freshId = (ordinal: number) => `${prefix}-${started + ordinal + 1}`;
+
+  const states = () =>
+    workers.list().map((record): WorkerRecord & WorkerState => {
+      const { progress } = record;
+      return {
+        ...record,
+        session: progress?.session ?? memory.given.get(record.id)?.session ?? null,
+        phase: progress?.phase ?? "warm",
+        frame: progress?.frame ?? null,
+        releasedMs: memory.released.get(record.id) ?? null,
+      };
+    });
+
+  async function look(): Promise<World | null> {
+    const sessions = deps.gateway.sessions();
+    if (sessions === null) return null;
+    const nowMs = clock.monotonicMs();
+    running = memory.observeRunning(await placement.list(), nowMs);
+    memory.observeSessions(sessions, nowMs);
+    return {
+      nowMs,
+      sessions,
+      origins: deps.origins.map((origin) => origin.sessions()),
+      running,
+      workers: states(),
+      notes: memory.notes,
+      poolFailuresMs: memory.poolFailuresMs,
+      lastTakenMs: memory.lastTakenMs,
+      warmMin: deps.warmMin,
+      demos: demoStates(),
+      freshId,
+    };
+  }
+
+  function demoStates(): DemoState[] {
+    const asked = new Map<string, number>();
+    for (const { channel, lastAskedMs } of deps.origins.flatMap((origin) => origin.audience()))
+      asked.set(channel, Math.max(lastAskedMs, asked.get(channel) ?? Number.NEGATIVE_INFINITY));
+    return deps.demos().flatMap(({ channel, source }) => {
+      if (source === null) return [];
+      const note = memory.demo(channel);
+      const lastAskedMs = asked.get(channel) ?? null;
+      return [{ channel, id: demoId(channel), specHash: source.specHash, lastAskedMs, ...note }];
+    });
+  }
+
+  async function act(action: Action, world: World): Promise<void> {
+    switch (action.do) {
+      case "fail":
+        if (!memory.note(action.session).failed) deps.onDeed({ deed: "session.failed", session: action.session });
+        memory.note(action.session).failed = true;
+        return deps.gateway.stop(action.session, "failed");
+      case "reopen":
+        return reopen(action.origin, action.session, world);
+      case "assign":
+        return assign(action.worker, action.session, world);
+      case "release":
+        memory.released.set(action.worker, clock.monotonicMs());
+        workers.send(action.worker, { kind: "release" });
+        return;
+      case "remove":
+        return remove(action.id, action.why, action.charged, world);
+      case "start":
+        return start(action.id);
+      case "start-demo":
+        return startDemo(action.channel);
+      case "remove-demo": {
+        const channel = action.id.slice(demoId("").length);
+        if (action.failed) memory.countDemoFailure(channel, clock.monotonicMs());
+        await placement.remove(action.id);
+        deps.onDeed({ deed: "demo.stopped", channel });
+      }
+    }
+  }
+
+  async function reopen(at: number, id: string, world: World): Promise<void> {
+    const session = world.sessions.find((entry) => entry.id === id)!;
+    const channel = deps.channel(session.channel);
+    if (channel === null)
+      throw new PlatformError("channel.unknown", `There is no channel ${session.channel} any more.`);
+    await deps.origins[at]!.openSession(id, channel);
+  }
+
+  async function assign(worker: string, session: string, world: World): Promise<void> {
+    const nowMs = clock.monotonicMs();
+    const { channel } = world.sessions.find(({ id }) => id === session)!;
+    if (!(await tell(worker, session, channel))) return; // its line just broke: the next pass takes another
+    memory.given.set(worker, { session, toldMs: nowMs, tokenMs: nowMs });
+    memory.lastTakenMs = nowMs;
+    deps.onDeed({ deed: "worker.assigned", worker, session });
+  }
+
+  async function tell(worker: string, session: string, channel: string): Promise<boolean> {
+    const { gatewayUrl, originUrls } = deps.addresses();
+    if (gatewayUrl === null || originUrls.length === 0) return false; // they are starting
+    const token = await keys.mint({ kind: "session", session, channel }, SESSION_TOKEN_SECONDS);
+    return workers.send(worker, { kind: "assign", session, channel, gatewayUrl, originUrls: [...originUrls], token });
+  }
+
+  /** Says assignments again to those that did not hear them, and renews tokens. */
+  async function keepTold(world: World): Promise<void> {
+    for (const { id, connected, progress } of workers.list()) {
+      const given = memory.given.get(id);
+      if (!connected || given === undefined || memory.released.has(id)) continue;
+      const session = world.sessions.find((entry) => entry.id === given.session);
+      if (session === undefined) continue;
+      const heard = progress?.session === given.session;
+      if (!heard && world.nowMs - given.toldMs >= TELL_AGAIN_MS) {
+        given.toldMs = world.nowMs;
+        await tell(id, session.id, session.channel);
+      } else if (heard && world.nowMs - given.tokenMs >= SESSION_TOKEN_RENEW_MS) {
+        const scope = { kind: "session", session: session.id, channel: session.channel } as const;
+        const token = await keys.mint(scope, SESSION_TOKEN_SECONDS);
+        if (workers.send(id, { kind: "token", session: session.id, token })) given.tokenMs = world.nowMs;
+      }
+    }
+  }
+
+  async function remove(id: string, why: Why, charged: readonly string[], world: World): Promise<void> {
+    const worker = world.workers.find((entry) => entry.id === id) as (WorkerRecord & WorkerState) | undefined;
+    const session = worker?.session ?? null;
+    await placement.remove(id);
+    workers.forget(id);
+    memory.forgetWorker(id);
+    if (why !== "done" && why !== "surplus") memory.countFailure(charged, session === null, clock.monotonicMs());
+    deps.onDeed({ deed: "worker.gone", worker: id, session, why, detail: worker?.progress?.detail ?? null });
+  }
+
+  async function start(id: string): Promise<void> {
+    const { controlUrl } = deps.addresses();
+    if (controlUrl === null) return; // it is starting
+    started += 1;
+    const env = {
+      ...deps.workerEnv,
+      CONTINUITY_CONTROL_URL: controlUrl,
+      CONTINUITY_WORKER_ID: id,
+      CONTINUITY_WORKER_TOKEN: await keys.mint({ kind: "worker", worker: id }, WORKER_TOKEN_SECONDS),
+    };
+    await placement.ensure({ id, role: "transcode", specHash: WORKER_SPEC, env } satisfies Workload);
+    deps.onDeed({ deed: "worker.started", worker: id });
+  }
+
+  async function startDemo(channel: string): Promise<void> {
+    const source = deps.demos().find((demo) => demo.channel === channel)?.source;
+    if (!source) return;
+    memory.demo(channel).lastStartMs = clock.monotonicMs();
+    await placement.ensure({ id: demoId(channel), role: "demo-source", ...source });
+    deps.onDeed({ deed: "demo.started", channel });
+  }
+
+  async function attempt(what: Action["do"] | "tell", work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      log.warn("an action failed; the next pass tries again", { action: what, error });
+    }
+  }
+
+  return {
+    async pass() {
+      const world = await look();
+      if (world === null) return;
+      for (const action of plan(world)) await attempt(action.do, () => act(action, world));
+      await attempt("tell", () => keepTold(world));
+    },
+    running: () => running,
+    workers: states,
+    isFailed: (session) => memory.notes.get(session)?.failed ?? false,
+  };
+}
