@@ -1,7 +1,7 @@
 // An append-only file of records that survives kill -9 and a torn tail. Drivers: file, memory.
 
 export interface Journal {
-  /** Resolves when the record is on disk (after fsync; concurrent appends share one).
+  /** Resolves when the record is on disk (after fsync; concurrent appends share one). Do not change it before.
    *  @throws PlatformError journal.failed (disk full, read-only, gone); the journal stays usable and may succeed later */
   append(record: Uint8Array): Promise<void>;
   /** All whole records, oldest first. A torn tail (a crash while appending) ends it without an error. */
