@@ -1,0 +1,101 @@
+// Channels, workers and refusals: plain tables, one row each.
+import type { Channel, Refusal, Session, Worker } from "./api.ts";
+import { StateBadge } from "./state-badge.tsx";
+
+/** Newest session that is not over; else nothing streams on it. */
+function stateOf(channel: string, sessions: Session[]): string {
+  const open = sessions.filter((session) => session.channel === channel);
+  const running = open.find((session) => !["ended", "failed"].includes(session.state));
+  return running?.state ?? "idle";
+}
+
+export function Channels({ channels, sessions }: { channels: Channel[]; sessions: Session[] }) {
+  return (
+    <section class="panel" aria-labelledby="channels">
+      <h2 id="channels">Channels</h2>
+      {channels.length === 0 ? (
+        <p class="empty">None yet: the first publish makes one.</p>
+      ) : (
+        <ul class="channels">
+          {channels.map((channel) => (
+            <li key={channel.name}>
+              <a href={`/watch/${encodeURIComponent(channel.name)}`}>{channel.name}</a>
+              <span class="dim">{ladderText(channel.ladder)}</span>
+              <span class="spacer" />
+              <StateBadge state={stateOf(channel.name, sessions)} />
+              <a class="button" href={`/watch/${encodeURIComponent(channel.name)}`}>
+                Watch
+              </a>
+            </li>
+          ))}
+        </ul>
+      )}
+    </section>
+  );
+}
+
+function ladderText(ladder: unknown): string {
+  if (Array.isArray(ladder)) return ladder.map((rung: { height?: number }) => `${rung.height}p`).join(" ");
+  return ladder === "auto" ? "automatic ladder" : String(ladder ?? "");
+}
+
+export function Workers({ workers, sessions }: { workers: Worker[]; sessions: Session[] }) {
+  const channelOf = (id: string | null | undefined) => sessions.find((session) => session.id === id)?.channel ?? id;
+  return (
+    <section class="panel" aria-labelledby="workers">
+      <h2 id="workers">Workers</h2>
+      {workers.length === 0 ? (
+        <p class="empty">None: nothing runs when nothing streams.</p>
+      ) : (
+        <div class="scroll">
+          <table>
+            <thead>
+              <tr>
+                <th>Worker</th>
+                <th>Phase</th>
+                <th>Works for</th>
+                <th class="right">Process</th>
+              </tr>
+            </thead>
+            <tbody>
+              {workers.map((worker) => (
+                <tr key={worker.id}>
+                  <td class="figure">{worker.id}</td>
+                  <td>
+                    <StateBadge state={worker.phase} />
+                  </td>
+                  <td>{channelOf(worker.session) ?? "–"}</td>
+                  <td class="right figure">{[worker.node, worker.pid].filter(Boolean).join(" ") || "–"}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </section>
+  );
+}
+
+export function Refusals({ refusals }: { refusals: Refusal[] }) {
+  if (refusals.length === 0) return null;
+  const newest = [...refusals].sort((a, b) => (b.at ?? "").localeCompare(a.at ?? "")).slice(0, 20);
+  return (
+    <section class="panel" aria-labelledby="refusals">
+      <h2 id="refusals">Turned away</h2>
+      <ul class="refusals">
+        {newest.map((refusal, index) => (
+          <li key={`${refusal.at} ${index}`}>
+            <span class="figure dim">{refusal.at?.slice(11, 19) ?? ""}</span>
+            <div>
+              <strong>{refusal.channel ?? "?"}</strong>{" "}
+              <span class="dim">
+                {refusal.protocol} {refusal.remote} · {refusal.code}
+              </span>
+              <div>{refusal.message}</div>
+            </div>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}

@@ -1,0 +1,224 @@
+// A live channel on a video element, for as long as the page is open: it waits while the channel is off air, plays when it
+// comes, recovers, and waits again. It has no look of its own.
+import { type Availability, availability } from "./availability.ts";
+import { type Engine, engineFor, type Quality } from "./engine.ts";
+
+export type Phase = "waiting" | "starting" | "playing" | "paused" | "stalled" | "unsupported";
+
+export type Stats = {
+  phase: Phase;
+  /** Why nothing plays. */
+  reason: Availability | null;
+  /** Now minus the instant the picture was stamped with (EXT-X-PROGRAM-DATE-TIME), by this machine's clock. */
+  latencyMs: number | null;
+  targetLatencyMs: number | null;
+  decodedFrames: number;
+  droppedFrames: number;
+  width: number;
+  height: number;
+  bitrate: number | null;
+  /** Media ahead of the picture. */
+  bufferMs: number;
+  playbackRate: number;
+  /** Times it had to wait for media after it had begun, and times it had to begin anew. */
+  stalls: number;
+  restarts: number;
+  source: Engine["source"] | null;
+};
+
+const WAIT_MS = 1500;
+/** Behind the aim by more than this, and catching up by rate would take a minute: jump. */
+const JUMP_BEHIND_MS = 4000;
+/** No picture moved for so long although it should: begin anew. */
+const STUCK_MS = 8000;
+const WATCH_EVERY_MS = 500;
+
+export class LivePlayer {
+  readonly #video: HTMLVideoElement;
+  readonly #url: string;
+  readonly #onChange: () => void;
+  readonly #timer: ReturnType<typeof setInterval>;
+  #engine: Engine | null = null;
+  #phase: Phase = "waiting";
+  #reason: Availability | null = null;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  #generation = 0;
+  #began = false;
+  #wantsPause = false;
+  #movedAt = 0;
+  #lastTime = -1;
+  #stalls = 0;
+  #restarts = 0;
+
+  constructor(video: HTMLVideoElement, channel: string, onChange: () => void) {
+    this.#video = video;
+    this.#url = `/live/${encodeURIComponent(channel)}/index.m3u8`;
+    this.#onChange = onChange;
+    video.addEventListener("playing", () => {
+      this.#began = true;
+      this.#set("playing");
+    });
+    video.addEventListener("waiting", () => {
+      if (this.#began && this.#phase === "playing") this.#stalls += 1;
+      if (this.#phase === "playing") this.#set("stalled");
+    });
+    video.addEventListener("pause", () => {
+      if (this.#wantsPause) this.#set("paused");
+    });
+    video.addEventListener("ended", () => this.#lost("ended"));
+    this.#timer = setInterval(() => this.#watch(), WATCH_EVERY_MS);
+    void this.#wait();
+  }
+
+  /** @returns null before a picture with a date is shown */
+  latencyMs(): number | null {
+    const at = this.#engine?.playingAtMs() ?? null;
+    return at === null || !this.#began ? null : Date.now() - at;
+  }
+
+  stats(): Stats {
+    const video = this.#video;
+    const quality = video.getVideoPlaybackQuality?.();
+    return {
+      phase: this.#phase,
+      reason: this.#reason,
+      latencyMs: this.latencyMs(),
+      targetLatencyMs: this.#engine?.targetLatencyMs() ?? null,
+      decodedFrames: quality?.totalVideoFrames ?? 0,
+      droppedFrames: quality?.droppedVideoFrames ?? 0,
+      width: video.videoWidth,
+      height: video.videoHeight,
+      bitrate: this.#engine?.bitrate() ?? null,
+      bufferMs: this.#bufferMs(),
+      playbackRate: video.playbackRate,
+      stalls: this.#stalls,
+      restarts: this.#restarts,
+      source: this.#engine?.source ?? null,
+    };
+  }
+
+  qualities(): Quality[] {
+    return this.#engine?.qualities() ?? [];
+  }
+
+  quality(): number {
+    return this.#engine?.quality() ?? -1;
+  }
+
+  setQuality(id: number): void {
+    this.#engine?.setQuality(id);
+    this.#onChange();
+  }
+
+  toggle(): void {
+    if (this.#phase === "paused") {
+      this.#wantsPause = false;
+      this.goLive();
+      void this.#play();
+    } else if (this.#engine !== null) {
+      this.#wantsPause = true;
+      this.#video.pause();
+    }
+  }
+
+  goLive(): void {
+    const position = this.#engine?.livePosition() ?? null;
+    if (position !== null) this.#video.currentTime = position;
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    clearTimeout(this.#retry);
+    this.#generation += 1;
+    this.#engine?.destroy();
+    this.#engine = null;
+  }
+
+  async #wait(): Promise<void> {
+    this.#generation += 1;
+    const own = this.#generation;
+    clearTimeout(this.#retry);
+    const found = await availability(this.#url);
+    if (own !== this.#generation) return;
+    if (found === "live") return this.#start();
+    this.#reason = found;
+    this.#set("waiting");
+    this.#retry = setTimeout(() => void this.#wait(), WAIT_MS);
+  }
+
+  #start(): void {
+    this.#reason = null;
+    this.#movedAt = performance.now();
+    this.#engine = engineFor(this.#video, this.#url, {
+      onLost: () => this.#lost(null),
+      onQualities: this.#onChange,
+    });
+    this.#set(this.#engine === null ? "unsupported" : "starting");
+    if (this.#engine !== null) void this.#play();
+  }
+
+  /** Browsers let a page begin by itself only without sound. A refusal for another reason (the load was interrupted) is
+   *  answered by the next attempt of #watch. */
+  async #play(): Promise<void> {
+    try {
+      await this.#video.play();
+    } catch (error) {
+      if (error instanceof DOMException && error.name === "NotAllowedError" && !this.#video.muted) {
+        this.#video.muted = true;
+        await this.#video.play().catch(() => this.#set("paused")); // not even silently: the viewer must press play
+        this.#wantsPause = this.#phase === "paused";
+      }
+    }
+  }
+
+  #lost(reason: Availability | null): void {
+    this.#engine?.destroy();
+    this.#engine = null;
+    if (this.#began && reason === null) this.#restarts += 1;
+    this.#began = false;
+    this.#reason = reason;
+    this.#set("waiting");
+    clearTimeout(this.#retry);
+    this.#generation += 1; // what was asked before does not count any more
+    this.#retry = setTimeout(() => void this.#wait(), reason === null ? 300 : WAIT_MS);
+  }
+
+  #watch(): void {
+    this.#onChange();
+    if (this.#engine === null || this.#phase === "paused" || this.#phase === "unsupported") return;
+    const now = performance.now();
+    if (this.#video.currentTime !== this.#lastTime) {
+      this.#lastTime = this.#video.currentTime;
+      this.#movedAt = now;
+    }
+    if (document.hidden) this.#movedAt = now; // browsers slow hidden pages down
+    if (now - this.#movedAt > STUCK_MS) {
+      this.#lost(null);
+      return;
+    }
+    if (this.#video.paused && !this.#wantsPause) void this.#play();
+    const latency = this.latencyMs();
+    const target = this.#engine.targetLatencyMs();
+    if (latency !== null && target !== null && this.#behindEdge() > target + JUMP_BEHIND_MS) this.goLive();
+  }
+
+  /** Behind what the playlist ends with, not behind the clock: a late stream cannot be caught up with. */
+  #behindEdge(): number {
+    const position = this.#engine?.livePosition() ?? null;
+    const target = this.#engine?.targetLatencyMs() ?? 0;
+    return position === null ? 0 : (position - this.#video.currentTime) * 1000 + target;
+  }
+
+  #bufferMs(): number {
+    const { buffered, currentTime } = this.#video;
+    for (let i = 0; i < buffered.length; i += 1)
+      if (buffered.start(i) <= currentTime + 0.1 && currentTime < buffered.end(i))
+        return Math.round((buffered.end(i) - currentTime) * 1000);
+    return 0;
+  }
+
+  #set(phase: Phase): void {
+    this.#phase = phase;
+    this.#onChange();
+  }
+}
