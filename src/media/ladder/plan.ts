@@ -1,0 +1,136 @@
+// Which renditions a session gets, from what comes in. Pure: a session's ladder is a value in its log, and the same source
+// and channel always give the same one.
+// Never upscaled. A source keeps its shape: pixel aspect goes through, a portrait picture is measured by its short side.
+import type { Channel } from "#media/channel.ts";
+import type { AudioTrack, VideoTrack } from "#media/session-log/entries.ts";
+import { perSecond, type Rate } from "#media/time/rate.ts";
+import { levelIdcFor } from "./h264-level.ts";
+import type { AudioRendition, Rendition, VideoRendition } from "./rendition.ts";
+
+/** Short sides of the automatic ladder. */
+const RUNGS = [1080, 720, 480, 360] as const;
+const SHORT_SIDE_MAX = RUNGS[0];
+
+/** A source less than this above a default rung is served by that rung: two rungs that look alike cost double. */
+const OWN_RUNG_FACTOR = 1.1;
+
+/** Rate caps in bit/s at up to 30 frames/s by short side; between two of them the line through both. */
+const CAPS: readonly (readonly [shortSide: number, bitsPerSecond: number])[] = [
+  [144, 200_000],
+  [240, 400_000],
+  [360, 800_000],
+  [480, 1_400_000],
+  [720, 3_000_000],
+  [1080, 5_000_000],
+  [2160, 14_000_000],
+];
+
+/** From this rate on (frames/s) pictures cost half as much again, and 1080 lines need the fastest preset: one encoder
+ *  thread makes 1080p30 with "superfast" in 0.56 of a core. */
+const FAST_RATE = 40;
+const FAST_FACTOR = 1.5;
+
+/** Reference pictures the slowest preset in use ("veryfast") keeps. */
+const REFERENCES = 1;
+
+const AUDIO = { name: "a128", codec: "aac", sampleRate: 48_000, channels: 2, bitrate: 128_000 } as const;
+
+const SIDE_MIN = 2;
+const WIDTH_MAX = 4096;
+
+/** Video rungs largest first, then the audio. Empty only when there is neither track.
+ *  @param rate of the output grid */
+export function planLadder(
+  video: VideoTrack | null,
+  audio: AudioTrack | null,
+  ladder: Channel["ladder"],
+  rate: Rate,
+): Rendition[] {
+  return [...(video ? videoRungs(video, ladder, rate) : []), ...(audio ? [audioRung(audio)] : [])];
+}
+
+function audioRung(track: AudioTrack): AudioRendition {
+  return { kind: "audio", ...AUDIO, language: track.language };
+}
+
+function videoRungs(track: VideoTrack, ladder: Channel["ladder"], rate: Rate): VideoRendition[] {
+  const source = Math.min(track.width, track.height);
+  const wanted = ladder === "auto" ? automatic(source).map((side) => ({ side })) : asked(ladder, source);
+  return wanted.map(({ side, ...rung }) => videoRung(track, side, rate, "bitrate" in rung ? rung.bitrate : null));
+}
+
+/** Short sides: the default rungs that the source fills, and its own size where no default rung is near below. */
+function automatic(source: number): number[] {
+  const own = evenBelow(Math.min(source, SHORT_SIDE_MAX));
+  const filled = RUNGS.filter((side) => side <= own);
+  const nearest = filled[0];
+  return nearest === undefined || own >= nearest * OWN_RUNG_FACTOR ? [own, ...filled] : [...filled];
+}
+
+/** The channel's rungs that are not above the source; when all are, one of the source's size with the lowest's rate. */
+function asked(ladder: Exclude<Channel["ladder"], "auto">, source: number): { side: number; bitrate: number | null }[] {
+  const rungs = ladder
+    .toSorted((a, b) => b.height - a.height)
+    .map(({ height, bitrateKbps }) => ({
+      side: evenBelow(height),
+      bitrate: bitrateKbps === undefined ? null : bitrateKbps * 1000,
+    }));
+  const fitting = rungs.filter(({ side }) => side <= source);
+  return fitting.length > 0 ? fitting : [{ side: evenBelow(source), bitrate: rungs.at(-1)?.bitrate ?? null }];
+}
+
+function videoRung(track: VideoTrack, shortSide: number, rate: Rate, bitrate: number | null): VideoRendition {
+  const { width, height } = sized(track, shortSide);
+  const maxBitrate = bitrate ?? capFor(shortSide, rate);
+  const profile = shortSide <= 360 ? "main" : "high";
+  const bufferBits = maxBitrate / 2;
+  return {
+    kind: "video",
+    name: `v${shortSide}`,
+    codec: "h264",
+    width,
+    height,
+    pixelAspect: track.pixelAspect,
+    profile,
+    levelIdc: levelIdcFor({ width, height, rate, profile, maxBitrate, bufferBits, references: REFERENCES }),
+    preset: presetFor(shortSide, rate),
+    crf: shortSide > 480 ? 21 : shortSide > 360 ? 22 : 23,
+    maxBitrate,
+  };
+}
+
+/** The source's shape in coded pixels, with that short side. */
+function sized(track: VideoTrack, shortSide: number): { width: number; height: number } {
+  const portrait = track.width < track.height;
+  const short = portrait ? track.width : track.height;
+  const long = portrait ? track.height : track.width;
+  const scaled = Math.min(WIDTH_MAX, even((long * shortSide) / short));
+  return portrait ? { width: shortSide, height: scaled } : { width: scaled, height: shortSide };
+}
+
+function capFor(shortSide: number, rate: Rate): number {
+  const above = CAPS.findIndex(([side]) => side >= shortSide);
+  const high = CAPS[above === -1 ? CAPS.length - 1 : above]!;
+  const low = CAPS[Math.max(0, above - 1)]!;
+  const span = high[0] - low[0];
+  const share = span === 0 || above === -1 ? 1 : (shortSide - low[0]) / span;
+  const base = low[1] + (high[1] - low[1]) * Math.max(0, share);
+  const kilobits = Math.round((base * (perSecond(rate) > FAST_RATE ? FAST_FACTOR : 1)) / 1000);
+  return kilobits * 1000;
+}
+
+function presetFor(shortSide: number, rate: Rate): VideoRendition["preset"] {
+  const fast = perSecond(rate) > FAST_RATE;
+  if (shortSide > 720) return fast || shortSide > 1080 ? "ultrafast" : "superfast";
+  return fast && shortSide > 480 ? "superfast" : "veryfast";
+}
+
+// Sides are even: chroma has half the lines and half the columns.
+
+function even(value: number): number {
+  return Math.max(SIDE_MIN, 2 * Math.round(value / 2));
+}
+
+function evenBelow(value: number): number {
+  return Math.max(SIDE_MIN, 2 * Math.floor(value / 2));
+}
