@@ -55,20 +55,24 @@ function audioRung(track: AudioTrack): AudioRendition {
 
 function videoRungs(track: VideoTrack, ladder: Channel["ladder"], rate: Rate): VideoRendition[] {
   const source = Math.min(track.width, track.height);
-  const wanted = ladder === "auto" ? automatic(source).map((side) => ({ side })) : asked(ladder, source);
-  return wanted.map(({ side, ...rung }) => videoRung(track, side, rate, "bitrate" in rung ? rung.bitrate : null));
+  const wanted = ladder === "auto" ? automatic(source) : asked(ladder, source);
+  return wanted.map(({ side, bitrate }) => videoRung(track, side, rate, bitrate));
 }
 
-/** Short sides: the default rungs that the source fills, and its own size where no default rung is near below. */
-function automatic(source: number): number[] {
+/** @property bitrate cap in bit/s; null: the usual one */
+type Wanted = { side: number; bitrate: number | null };
+
+/** The default rungs that the source fills, and its own size where no default rung is near below. */
+function automatic(source: number): Wanted[] {
   const own = evenBelow(Math.min(source, SHORT_SIDE_MAX));
   const filled = RUNGS.filter((side) => side <= own);
   const nearest = filled[0];
-  return nearest === undefined || own >= nearest * OWN_RUNG_FACTOR ? [own, ...filled] : [...filled];
+  const sides = nearest === undefined || own >= nearest * OWN_RUNG_FACTOR ? [own, ...filled] : filled;
+  return sides.map((side) => ({ side, bitrate: null }));
 }
 
 /** The channel's rungs that are not above the source; when all are, one of the source's size with the lowest's rate. */
-function asked(ladder: Exclude<Channel["ladder"], "auto">, source: number): { side: number; bitrate: number | null }[] {
+function asked(ladder: Exclude<Channel["ladder"], "auto">, source: number): Wanted[] {
   const rungs = ladder
     .toSorted((a, b) => b.height - a.height)
     .map(({ height, bitrateKbps }) => ({
