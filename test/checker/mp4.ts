@@ -159,6 +159,11 @@ function spsSize(sps: Buffer): { width: number; height: number } {
     const k = ue();
     return k % 2 ? (k + 1) / 2 : -k / 2;
   };
+  const skipScalingList = (size: number) => {
+    if (u(1) === 0) return;
+    for (let i = 0, last = 8, next = 8; i < size; i += 1, last = next || last)
+      if (next) next = (last + se() + 256) % 256;
+  };
   const profile = u(8);
   u(16);
   ue();
@@ -169,11 +174,8 @@ function spsSize(sps: Buffer): { width: number; height: number } {
     ue();
     ue();
     u(1);
-    if (u(1))
-      for (let i = 0; i < (chroma === 3 ? 12 : 8); i += 1)
-        if (u(1))
-          for (let j = 0, last = 8, next = 8; j < (i < 6 ? 16 : 64); j += 1, last = next || last)
-            if (next) next = (last + se() + 256) % 256;
+    const lists = u(1) === 1 ? (chroma === 3 ? 12 : 8) : 0;
+    for (let list = 0; list < lists; list += 1) skipScalingList(list < 6 ? 16 : 64);
   }
   ue();
   const orderType = ue();

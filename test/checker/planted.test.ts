@@ -1,0 +1,39 @@
+// The checker is judged as well: silent on an origin that keeps every rule, and right about each rule that is broken.
+import { strict as assert } from "node:assert";
+import { test } from "node:test";
+import { runChecker } from "./checker.ts";
+import { FAULTS, type Fault } from "./synthetic/faults.ts";
+import { startSynthetic } from "./synthetic/origin.ts";
+
+const RELOADS = 22;
+const RELOADS_LONG = 60;
+/** Servers and checkers share this process: more at once would be late by themselves. */
+const AT_ONCE = 24;
+
+async function findingsOf(fault: Fault | null, reloads: number): Promise<string[]> {
+  const origin = await startSynthetic(fault);
+  try {
+    const report = await runChecker({ url: origin.url, reloads });
+    return report.findings.map(({ code, detail, url }) => `${code}: ${detail} (${url})`);
+  } finally {
+    await origin.close();
+  }
+}
+
+test("an origin that keeps every rule: no finding", async () => {
+  assert.deepEqual(await findingsOf(null, RELOADS_LONG), []);
+});
+
+test("each planted fault is found", { concurrency: AT_ONCE }, async (suite) => {
+  assert.ok(Object.keys(FAULTS).length >= 25);
+  const all = Object.entries(FAULTS).map(([name, fault]) =>
+    suite.test(`${name}: ${fault.causes}`, async () => {
+      const found = await findingsOf(fault, fault.long ? RELOADS_LONG : RELOADS);
+      assert.ok(
+        found.some((line) => line.startsWith(`${fault.causes}:`)),
+        `not found among:\n${found.join("\n")}`,
+      );
+    }),
+  );
+  await Promise.all(all);
+});
