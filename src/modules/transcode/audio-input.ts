@@ -1,0 +1,106 @@
+// The log's audio units, kept in order for as long as a segment may need them, and how far the audio is known: up to
+// there what is not here does not exist and is silence.
+import type { AudioTrack, Unit } from "#media/session-log/entries.ts";
+import { indexAt, rate, timeOf } from "#media/time/rate.ts";
+
+export type AudioUnit = Readonly<{
+  track: AudioTrack;
+  index: number;
+  /** First sample that counts: those before were known to be silence when it came. */
+  from: number;
+  endNs: bigint;
+  arrivedNs: bigint;
+  payload: Uint8Array;
+}>;
+
+/** Kept while no segment has begun that says what it needs. */
+const KEPT_NS = 10_000_000_000n;
+
+export class AudioInput {
+  /** Ascending. Positions count from the first unit ever taken, so that a reader's place survives forgetting. */
+  #units: AudioUnit[] = [];
+  #firstPosition = 0;
+  #knownNs = 0n;
+  #complete = false;
+  #track: AudioTrack | null = null;
+  lateUnits = 0;
+
+  /** What the log says about audio now; null: there is none, and silence needs no waiting. */
+  get track(): AudioTrack | null {
+    return this.#track;
+  }
+
+  setTrack(track: AudioTrack | null): void {
+    this.#track = track;
+  }
+
+  get knownNs(): bigint {
+    return this.#knownNs;
+  }
+
+  /** Every sample is known: nothing comes any more. */
+  get complete(): boolean {
+    return this.#complete;
+  }
+
+  /** A unit that lies before what is known already is too late for everybody. */
+  take(track: AudioTrack, unit: Unit): void {
+    const grid = rate(track.sampleRate);
+    const end = unit.index + track.samplesPerUnit;
+    const known = this.knownIndex(track.sampleRate);
+    if (end <= known) {
+      this.lateUnits += 1;
+      return;
+    }
+    const endNs = timeOf(grid, end);
+    this.#units.push({
+      track,
+      index: unit.index,
+      from: Math.max(unit.index, known),
+      endNs,
+      arrivedNs: unit.arrivedNs,
+      payload: unit.payload,
+    });
+    this.knownTo(endNs);
+    this.forgetBefore(endNs - KEPT_NS);
+  }
+
+  /** No unit that starts before `timeNs` comes any more. */
+  knownTo(timeNs: bigint): void {
+    if (timeNs > this.#knownNs) this.#knownNs = timeNs;
+  }
+
+  finish(): void {
+    this.#complete = true;
+  }
+
+  /** First sample of a grid that is not known. Nearest, as instants are rounded to nanoseconds. */
+  knownIndex(sampleRate: number): number {
+    return this.#complete ? Number.MAX_SAFE_INTEGER : indexAt(rate(sampleRate), this.#knownNs);
+  }
+
+  /** Position of the first unit that ends after `timeNs`. */
+  positionAfter(timeNs: bigint): number {
+    let low = 0;
+    let high = this.#units.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#units[middle]!.endNs > timeNs) high = middle;
+      else low = middle + 1;
+    }
+    return this.#firstPosition + low;
+  }
+
+  /** Null when it has not come yet. */
+  unitAt(position: number): AudioUnit | null {
+    return this.#units[position - this.#firstPosition] ?? null;
+  }
+
+  /** Units that end before are not asked for any more. */
+  forgetBefore(timeNs: bigint): void {
+    const count = this.positionAfter(timeNs) - this.#firstPosition;
+    if (count < 64) return; // moving the array for each unit would cost more than the units
+    this.#units = this.#units.slice(count);
+    this.#firstPosition += count;
+  }
+}

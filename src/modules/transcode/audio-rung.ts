@@ -1,0 +1,134 @@
+// The audio rendition: one segment after the other, cut where the video is cut. It follows the log by itself: its parts go
+// out when their samples are known and no splice can move their borders any more.
+
+import { assert } from "#base/assert.ts";
+import type { AudioRendition } from "#media/ladder/rendition.ts";
+import type { EraOpened } from "#media/session-log/entries.ts";
+import type { Segment, Timeline } from "#media/session-log/timeline.ts";
+import { audioFrameAtOrAfter } from "#media/time/segmentation.ts";
+import type { Av } from "#platform/av/av.ts";
+import type { AudioInput } from "./audio-input.ts";
+import { AudioSegment, type EncodedAudio } from "./audio-segment.ts";
+import type { Outlet, OutletTrack } from "./outlet.ts";
+
+type OpenSegment = {
+  segment: Segment;
+  era: EraOpened;
+  rendition: AudioRendition;
+  maker: AudioSegment;
+  /** Encoded and not sent, ascending. */
+  ready: EncodedAudio[];
+  /** Video frame at which the next part starts. */
+  nextPart: number;
+};
+
+type OpenTrack = { era: number; track: OutletTrack; config: Uint8Array };
+
+export class AudioRung {
+  readonly #av: Av;
+  readonly #timeline: Timeline;
+  readonly #input: AudioInput;
+  readonly #outlet: Outlet;
+  #ordinal: number;
+  #open: OpenSegment | null = null;
+  #track: OpenTrack | null = null;
+
+  /** @param firstOrdinal the segment to begin with */
+  constructor(av: Av, timeline: Timeline, input: AudioInput, outlet: Outlet, firstOrdinal: number) {
+    this.#av = av;
+    this.#timeline = timeline;
+    this.#input = input;
+    this.#outlet = outlet;
+    this.#ordinal = firstOrdinal;
+  }
+
+  /** Send what can be sent.
+   *  @param settled frames below it, of the newest era, are decided: neither splice nor hole can come there any more
+   *  @param arrivedNs of the log's newest unit, for parts that are silence */
+  async advance(settled: number, arrivedNs: bigint): Promise<void> {
+    while (await this.#step(settled, arrivedNs));
+  }
+
+  /** The log has ended and all of it was advanced over. */
+  finish(): void {
+    this.close();
+    this.#track?.track.end();
+    this.#track = null;
+  }
+
+  close(): void {
+    this.#open?.maker.close();
+    this.#open = null;
+  }
+
+  /** @returns whether a segment was completed or passed over, so that the next may be looked at */
+  async #step(settled: number, arrivedNs: bigint): Promise<boolean> {
+    const segment = this.#timeline.segment(this.#ordinal);
+    if (segment === null) return false;
+    const settledHere = segment.era === this.#timeline.era!.era ? Math.min(settled, segment.end) : segment.end;
+    if (this.#open === null) {
+      const fate = this.#fate(segment, settledHere);
+      if (fate === "unknown") return false;
+      if (fate === "gap" || !(await this.#openSegment(segment))) {
+        this.#ordinal += 1;
+        return true;
+      }
+    }
+    await this.#sendParts(this.#open!, segment, settledHere, arrivedNs);
+    if (this.#open!.nextPart < segment.end) return false;
+    this.close();
+    this.#ordinal += 1;
+    return true;
+  }
+
+  /** A segment that begins in a hole may be all hole, and then it is not made at all. */
+  #fate(segment: Segment, settled: number): "made" | "gap" | "unknown" {
+    if (settled <= segment.start) return "unknown";
+    if (this.#timeline.holeCoverage(segment.era, segment.start, settled) !== "whole") return "made";
+    return settled >= segment.end ? "gap" : "unknown";
+  }
+
+  /** @returns false when the era has no audio */
+  async #openSegment(segment: Segment): Promise<boolean> {
+    const era = this.#timeline.eraOf(segment.era);
+    const rendition = era.renditions.find((candidate): candidate is AudioRendition => candidate.kind === "audio");
+    if (!rendition) return false;
+    const first = audioFrameAtOrAfter(era.rate, segment.start, rendition.sampleRate);
+    this.#input.forgetBefore(AudioSegment.neededFromNs(rendition, first, this.#input.track));
+    const maker = await AudioSegment.open(this.#av, rendition, this.#input, first);
+    this.#open = { segment, era, rendition, maker, ready: [], nextPart: segment.start };
+    this.#enterEra(era, rendition, maker.config);
+    return true;
+  }
+
+  #enterEra(era: EraOpened, rendition: AudioRendition, config: Uint8Array): void {
+    if (this.#track?.era !== era.era) {
+      this.#track?.track.end();
+      this.#track = { era: era.era, config, track: this.#outlet.audio(era, rendition, config) };
+    }
+    assert.ok(Buffer.from(this.#track.config).equals(config), "equal settings give an equal configuration");
+  }
+
+  async #sendParts(open: OpenSegment, segment: Segment, settled: number, arrivedNs: bigint): Promise<void> {
+    const { era, rendition, maker } = open;
+    const frameAt = (video: number) => audioFrameAtOrAfter(era.rate, video, rendition.sampleRate);
+    open.ready.push(...(await maker.advance(frameAt(segment.end))));
+    while (open.nextPart < segment.end) {
+      const partEnd = Math.min(open.nextPart + era.partFrames, segment.end);
+      const endFrame = frameAt(partEnd);
+      const isReady = endFrame <= frameAt(open.nextPart) || (open.ready.at(-1)?.frame ?? -1) >= endFrame - 1;
+      if (partEnd > settled || !isReady) return;
+      const units = open.ready.filter(({ frame }) => frame < endFrame);
+      open.ready = open.ready.filter(({ frame }) => frame >= endFrame);
+      if (units.length > 0)
+        this.#track!.track.send({
+          startIndex: units[0]!.frame,
+          segmentStartIndex: frameAt(segment.start),
+          units: units.map(({ bytes }) => ({ bytes, key: true })),
+          lastOfSegment: partEnd === segment.end,
+          newestArrivedNs: maker.newestArrivedNs || arrivedNs,
+        });
+      open.nextPart = partEnd;
+    }
+  }
+}
