@@ -1,65 +1,20 @@
 // A program that is not ours publishes into the session: Debian's ffmpeg by its own RTMP, with keys and applications in
 // the places where encoders put them. It also checks our digest: ffmpeg refuses to play from a server that signs wrong.
 import { strict as assert } from "node:assert";
-import { spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { systemClock } from "#base/clock.ts";
-import { systemRandom } from "#base/random.ts";
-import { nodeNetwork } from "#platform/network/drivers/node.ts";
-import { type RtmpServerEvent, RtmpServerSession } from "./server.ts";
+import { against, missing, published } from "./testing/program.ts";
 
-const skip = spawnSync("ffmpeg", ["-version"]).error ? "skipped: no ffmpeg" : false;
-
-type Run = { events: RtmpServerEvent[]; status: number | null; errors: string };
-
-/** Run a program against a server of ours. @param line its command line for the server's URL with that path */
-async function against(path: string, line: (url: string) => readonly string[]): Promise<Run> {
-  const [clock, random, events] = [systemClock(), systemRandom(), [] as RtmpServerEvent[]];
-  const listener = await nodeNetwork().listenTcp({ host: "127.0.0.1", port: 0 }, (socket) => {
-    const server = new RtmpServerSession({
-      clock,
-      random,
-      send: (bytes) => socket.write(bytes),
-      on(event) {
-        events.push(event);
-        if (event.kind === "publish") setImmediate(() => server.acceptPublish(event.streamId));
-        if (event.kind === "failed") socket.destroy();
-        if (event.kind === "play") {
-          server.refusePlay(event.streamId, { code: "NetStream.Play.StreamNotFound", description: "Not here." });
-          socket.end();
-        }
-      },
-    });
-    socket.onData((bytes) => server.receive(bytes));
-    socket.onClose(() => server.peerClosed());
-  });
-  const url = `rtmp://127.0.0.1:${listener.port}/${path}`;
-  const [command, ...options] = line(url);
-  const program = spawn(command!, options, { stdio: ["ignore", "ignore", "pipe"] });
-  let errors = "";
-  program.stderr.setEncoding("utf8").on("data", (text) => (errors += text));
-  try {
-    const status = await new Promise<number | null>((resolve) => program.on("close", resolve));
-    return { events, status, errors };
-  } finally {
-    await listener.close();
-  }
-}
+const skip = missing("ffmpeg", "-version");
 
 const run = (path: string, input: readonly string[], output: (url: string) => readonly string[]) =>
   against(path, (url) => ["ffmpeg", "-nostdin", "-v", "error", ...input, ...output(url)]);
 
 const SOURCE = ["-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25", "-f", "lavfi", "-i", "sine=sample_rate=44100"];
 const ENCODE = ["-t", "2", "-c:v", "libx264", "-preset", "ultrafast", "-g", "25", "-c:a", "aac", "-f", "flv"];
-
-const published = ({ events }: Run) => {
-  const asked = events.find((event) => event.kind === "publish");
-  assert.ok(asked?.kind === "publish");
-  return asked;
-};
 
 test("ffmpeg publishes H.264 and AAC, with its key in the query, and says goodbye", {
   skip,

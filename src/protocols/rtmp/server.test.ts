@@ -75,12 +75,12 @@ test("a whole publication: asked, accepted, media, goodbye said twice", () => {
   ]);
 });
 
-for (const goodbye of ["closeStream", "deleteStream"])
+for (const goodbye of ["closeStream", "deleteStream", "deleteStream of its own stream"])
   test(`${goodbye} alone is a clean end, and the connection may publish again`, () => {
     const peer = new RawPeer({ on: accepting });
     peer.askPublish("x");
-    if (goodbye === "closeStream") peer.call(1, goodbye, 0, null);
-    else peer.call(0, goodbye, 0, null, 1);
+    if (goodbye === "deleteStream") peer.call(0, goodbye, 0, null, 1);
+    else peer.call(1, goodbye.split(" ", 1)[0]!, 0, null);
     peer.call(0, "createStream", 5, null);
     peer.call(2, "publish", 6, null, "y", "live");
     assert.deepEqual(peer.kinds, ["connect", "publish", "unpublish", "publish"]);

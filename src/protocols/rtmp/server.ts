@@ -261,8 +261,9 @@ export class RtmpServerSession {
     if (publishing.length === 1) this.#close(publishing[0]![0]);
   }
 
-  #deleteStream({ arguments: [streamId] }: Command): void {
-    if (typeof streamId !== "number") throw malformed("deleteStream without a stream");
+  /** GStreamer names no stream: it means the one on which it says so. */
+  #deleteStream({ arguments: [named], streamId: own }: Command): void {
+    const streamId = typeof named === "number" ? named : own;
     this.#close(streamId);
     this.#streams.delete(streamId);
   }
