@@ -112,18 +112,20 @@ export class VideoStream {
     if (this.#codec === "hevc") return hevc.isFirstSlice(nal) || between.length > 0;
     const news = between.some((other) => this.#kind(other) === "parameters" && this.#sets.isNews(other));
     if (news) return true;
-    const now = this.#pictureOf(nal);
-    if (!now || !open.picture) return between.length > 0 || now?.firstBlock === 0;
-    if (!h264.isNewPicture(open.picture, now)) return false;
-    return !h264.isSecondField(open.picture, now);
+    const { start, picture } = this.#read(nal);
+    if (!picture || !open.picture) return between.length > 0 || start?.firstBlock === 0;
+    return h264.isNewPicture(open.picture, picture) && !h264.isSecondField(open.picture, picture);
   }
 
-  #pictureOf(nal: Buffer): h264.Picture | null {
+  /** As much as can be read; #slice says what is wrong with the rest. */
+  #read(nal: Buffer): { start: h264.SliceStart | null; picture: h264.Picture | null } {
+    let start: h264.SliceStart | null = null;
     try {
-      const sps = this.#sets.h264SpsOf(h264.parseSliceStart(nal).ppsId);
-      return sps ? h264.parsePicture(nal, sps) : null;
+      start = h264.parseSliceStart(nal);
+      const sps = this.#sets.h264SpsOf(start.ppsId);
+      return { start, picture: sps ? h264.parsePicture(nal, sps) : null };
     } catch (error) {
-      if (error instanceof PlatformError) return null; // #slice says what is wrong with it
+      if (error instanceof PlatformError) return { start, picture: null };
       throw error;
     }
   }

@@ -15,12 +15,18 @@ export function segmentFrames(r: Rate, segmentMs: number): number {
   return Math.max(1, frames);
 }
 
+/** A video part below this has, now and then, an audio part under 85 % of PART-TARGET beside it, which players refuse:
+ *  an audio part is n or n + 1 frames of 1024 samples, so n must be 6 at least. Milliseconds at 48 kHz. */
+const PART_MS_LEAST = (6 * AAC_FRAME_SAMPLES * 1000) / 48_000;
+
 /** Frames in a whole part. kMax = floor(partSeconds x rate x 1.002), k = ceil(N / ceil(N / kMax)): parts of equal
  *  length that fill the segment as evenly as frames allow. The 1.002 lets 0.334 s hold 10 frames at 29.97.
+ *  kMax is never under PART_MS_LEAST: 0.15 s at 24 frames per second are 4 frames, not 3.
  *  @param partMs milliseconds, at least PART_MS_MIN */
 export function partFrames(r: Rate, framesPerSegment: number, partMs: number): number {
   assert.ok(partMs >= PART_MS_MIN, `partMs ${partMs}`);
-  const most = Math.max(1, Math.floor((partMs * r.num * 1002) / (1_000_000 * r.den)));
+  const least = Math.ceil((PART_MS_LEAST * r.num) / (1000 * r.den));
+  const most = Math.max(least, Math.floor((partMs * r.num * 1002) / (1_000_000 * r.den)));
   return Math.ceil(framesPerSegment / Math.ceil(framesPerSegment / most));
 }
 

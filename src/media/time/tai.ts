@@ -44,7 +44,7 @@ export function utcToTai(utcNs: bigint): bigint {
 /** Inside a leap second (23:59:60) UTC text has no name of its own here: it repeats second 59, as Unix time does.
  *  @param taiNs TAI nanoseconds @returns Unix time in nanoseconds */
 export function taiToUtc(taiNs: bigint): bigint {
-  return taiNs - offsetWhere((from, offset) => taiNs >= (BigInt(from) + BigInt(offset)) * NS);
+  return taiNs - offsetWhere((from, offset) => taiNs >= (BigInt(from) + BigInt(offset) - 1n) * NS); // its own second is in
 }
 
 /** TAI as ISO 8601 UTC text with milliseconds (rounded down), for EXT-X-PROGRAM-DATE-TIME and the API. */
