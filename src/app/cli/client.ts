@@ -1,7 +1,7 @@
 // How commands find and ask a running installation: `up` leaves its address in the data folder, beside the token.
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { PlatformError, isErrorCode } from "#base/errors.ts";
+import { isErrorCode, PlatformError } from "#base/errors.ts";
 
 export type ClientOptions = Readonly<{ data?: string; url?: string; token?: string; json?: boolean }>;
 

@@ -27,13 +27,18 @@ export async function doctor(options: ClientOptions): Promise<void> {
       : [await portFree(8080, "HTTP", "--port"), await portFree(1935, "RTMP", "--rtmp-port")]),
   ];
   if (options.json) console.log(JSON.stringify({ ok: findings.every((f) => f.ok), findings }, null, 2));
-  else for (const { check, ok, detail } of findings) console.log(`${ok ? "ok  " : "FAIL"}  ${check.padEnd(12)} ${detail}`);
+  else
+    for (const { check, ok, detail } of findings) console.log(`${ok ? "ok  " : "FAIL"}  ${check.padEnd(12)} ${detail}`);
   if (!findings.every((finding) => finding.ok)) process.exitCode = 1;
 }
 
 function node(): Finding {
   const ok = Number(process.versions.node.split(".")[0]) >= 24;
-  return { check: "node", ok, detail: ok ? process.versions.node : `${process.versions.node}: run \`npm ci\`, it brings 24` };
+  return {
+    check: "node",
+    ok,
+    detail: ok ? process.versions.node : `${process.versions.node}: run \`npm ci\`, it brings 24`,
+  };
 }
 
 /** Loads the addon in a child: where it crashes, doctor lives and says so. */
@@ -44,7 +49,10 @@ function ffmpegAddon(): Finding {
     timeout: 20_000,
     cwd: import.meta.dirname,
   });
-  const detail = status === 0 ? `FFmpeg ${stdout.trim()}` : `does not load (${signal ?? stderr.trim().split("\n").at(-1)}): run \`npm ci\`; it needs glibc 2.28 or newer`;
+  const detail =
+    status === 0
+      ? `FFmpeg ${stdout.trim()}`
+      : `does not load (${signal ?? stderr.trim().split("\n").at(-1)}): run \`npm ci\`; it needs glibc 2.28 or newer`;
   return { check: "ffmpeg", ok: status === 0, detail };
 }
 
@@ -77,15 +85,23 @@ function memory(): Finding {
 function clock(): Finding {
   const year = new Date().getUTCFullYear();
   const ok = year >= 2026 && year < 2100;
-  return { check: "clock", ok, detail: ok ? new Date().toISOString() : `${new Date().toISOString()}: set the host's clock` };
+  return {
+    check: "clock",
+    ok,
+    detail: ok ? new Date().toISOString() : `${new Date().toISOString()}: set the host's clock`,
+  };
 }
 
 function portFree(port: number, what: string, option: string): Promise<Finding> {
   return new Promise((resolve) => {
     const server = createServer();
     const check = `port ${port}`;
-    server.once("error", (error) => resolve({ check, ok: false, detail: `${what}: ${error.message}; choose another with ${option}` }));
-    server.listen(port, "127.0.0.1", () => server.close(() => resolve({ check, ok: true, detail: `free for ${what}` })));
+    server.once("error", (error) =>
+      resolve({ check, ok: false, detail: `${what}: ${error.message}; choose another with ${option}` }),
+    );
+    server.listen(port, "127.0.0.1", () =>
+      server.close(() => resolve({ check, ok: true, detail: `free for ${what}` })),
+    );
   });
 }
 

@@ -1,15 +1,16 @@
 // The gateway's process: terminates transports, sequences sessions, serves their logs. It never loads FFmpeg.
+
+import { PlatformError } from "#base/errors.ts";
 import type { Channel } from "#media/channel.ts";
+import type { EndReason } from "#media/session-log/entries.ts";
 import { createGateway } from "#modules/ingest/gateway.ts";
 import type { PublishAuthority, PublishRequest } from "#modules/ingest/types.ts";
-import type { EndReason } from "#media/session-log/entries.ts";
 import { fileJournals } from "#platform/journal/drivers/file.ts";
 import { listenHttp } from "#platform/network/drivers/http-server.ts";
 import { nodeNetwork } from "#platform/network/drivers/node.ts";
-import { PlatformError } from "#base/errors.ts";
 import { call, serveCall } from "../wire/call.ts";
-import { stateFeed } from "../wire/state-feed.ts";
 import { PATHS } from "../wire/paths.ts";
+import { stateFeed } from "../wire/state-feed.ts";
 import { type RoleContext, runRole } from "./process.ts";
 
 /** Control answers from memory, origins after an fsync; beyond this the publisher is told to come back. */

@@ -4,8 +4,8 @@ import { type Clock, systemClock } from "#base/clock.ts";
 import { describe, PlatformError } from "#base/errors.ts";
 import { jsonLog, type Log } from "#base/log.ts";
 import { type Random, systemRandom } from "#base/random.ts";
-import type { Keys } from "#platform/keys/keys.ts";
 import { jwtKeys } from "#platform/keys/drivers/jwt.ts";
+import type { Keys } from "#platform/keys/keys.ts";
 import type { MessageChannelEnd } from "#platform/placement/drivers/channel.ts";
 import type { Config } from "../config.ts";
 import type { FromProcess, Listen, Peers, ProcessName, Secrets, ToProcess } from "../supervisor/messages.ts";
@@ -31,7 +31,7 @@ export type StartedRole = Readonly<{ url: string; rtmpPort: number | null; close
 const INTERNAL_TOKEN_SECONDS = 600;
 
 export function runRole(name: ProcessName, start: (context: RoleContext) => Promise<StartedRole>): void {
-  let peers: Peers = { gatewayUrl: null, controlUrl: null, originUrls: [] };
+  let peers: Peers = { gatewayUrl: null, controlUrl: null, originUrls: [], rtmpPort: null, processes: {} };
   let started: Promise<StartedRole> | null = null;
   const say = (message: FromProcess) => void process.send?.(message);
   const leave = async () => {
@@ -71,7 +71,9 @@ export function runRole(name: ProcessName, start: (context: RoleContext) => Prom
         (error) => {
           log.error("cannot start", { error });
           const code = error instanceof PlatformError ? error.code : "internal";
-          process.send?.({ kind: "fatal", code, message: describe(error) } satisfies FromProcess, () => process.exit(1));
+          process.send?.({ kind: "fatal", code, message: describe(error) } satisfies FromProcess, () =>
+            process.exit(1),
+          );
         },
       );
     }

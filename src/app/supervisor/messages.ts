@@ -5,8 +5,14 @@ import type { Config } from "../config.ts";
 /** A process of ours. `front` holds origin, control, API and console: one process, so that one machine pays for one. */
 export type ProcessName = "gateway" | "front";
 
-/** Where the other roles answer; null while not known. */
-export type Peers = Readonly<{ gatewayUrl: string | null; controlUrl: string | null; originUrls: readonly string[] }>;
+/** Where the other roles answer, null while not known; and the process ids of this installation, by name. */
+export type Peers = Readonly<{
+  gatewayUrl: string | null;
+  controlUrl: string | null;
+  originUrls: readonly string[];
+  rtmpPort: number | null;
+  processes: Readonly<Record<string, number>>;
+}>;
 
 export type Secrets = Readonly<{ adminToken: string; publishKey: string; clusterSecret: Uint8Array }>;
 

@@ -2,7 +2,7 @@
 // bring it down; it is the parent of everything, so when it goes, everything goes.
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { type Clock, after } from "#base/clock.ts";
+import { after, type Clock } from "#base/clock.ts";
 import { type ErrorCode, isErrorCode, PlatformError } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
 import { servePlacement } from "#platform/placement/drivers/channel.ts";
@@ -28,8 +28,6 @@ export type Addresses = Readonly<{ url: string | null; rtmpPort: number | null }
 export interface Supervisor {
   /** Where the installation answers. */
   readonly addresses: Addresses;
-  /** Processes of ours by name, for status and tests. */
-  pids(): Record<string, number | undefined>;
   /** Everything ends: first those that serve, then what they used. */
   stop(): Promise<void>;
 }
@@ -59,7 +57,8 @@ export async function startSupervisor(deps: {
   const placement = childProcessPlacement({
     clock,
     log,
-    start: (workload) => start(WORKLOAD_ENTRIES[workload.role], { ...environment, ...workload.env, UV_THREADPOOL_SIZE: "16" }),
+    start: (workload) =>
+      start(WORKLOAD_ENTRIES[workload.role], { ...environment, ...workload.env, UV_THREADPOOL_SIZE: "16" }),
   });
   const kept = processesOf(config);
 
@@ -71,7 +70,14 @@ export async function startSupervisor(deps: {
       gatewayUrl: config.gatewayUrl ?? url("gateway"),
       controlUrl: config.controlUrl ?? (config.roles.includes("control") ? front : null),
       originUrls: origins,
+      rtmpPort: kept.find((entry) => entry.name === "gateway")?.rtmpPort || null,
+      processes: pids(),
     };
+  }
+
+  function pids(): Record<string, number> {
+    const own = kept.flatMap(({ name, child }) => (child?.pid === undefined ? [] : [[name, child.pid] as const]));
+    return { supervisor: process.pid, ...Object.fromEntries(own) };
   }
 
   function tellPeers(): void {
@@ -104,7 +110,9 @@ export async function startSupervisor(deps: {
       child.on("exit", (code, signal) => {
         stopServing();
         entry.child = null;
-        reject(new PlatformError("config.invalid", `The ${entry.name} process ended before it was ready; see the log.`));
+        reject(
+          new PlatformError("config.invalid", `The ${entry.name} process ended before it was ready; see the log.`),
+        );
         if (!stopping) void restart(entry, code, signal);
       });
       child.send({ kind: "peers", peers: peers() } satisfies ToProcess);
@@ -141,7 +149,6 @@ export async function startSupervisor(deps: {
     get addresses() {
       return { url: find("front")?.url ?? find("gateway")?.url ?? null, rtmpPort: find("gateway")?.rtmpPort ?? null };
     },
-    pids: () => Object.fromEntries(kept.map(({ name, child }) => [name, child?.pid])),
     stop,
   };
 }

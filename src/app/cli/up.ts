@@ -1,0 +1,60 @@
+// `up`: takes the data folder, starts the supervisor, says how to publish and where to watch, and stays until told to go.
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { systemClock } from "#base/clock.ts";
+import { jsonLog } from "#base/log.ts";
+import { readConfig } from "../config.ts";
+import type { Options } from "../config-sources.ts";
+import { openDataFolder } from "../data-folder.ts";
+import { writeFileDurably } from "../durable-file.ts";
+import type { Secrets } from "../supervisor/messages.ts";
+import { type Addresses, startSupervisor } from "../supervisor/supervisor.ts";
+import { RUN_FILE, type RunFile } from "./client.ts";
+
+export async function up(options: Options & { json?: boolean }): Promise<void> {
+  const { json = false, ...own } = options;
+  const { config, secrets: given } = readConfig({ options: own, environment: process.env, folder: process.cwd() });
+  const folder = await openDataFolder(config.data, given);
+  const clock = systemClock();
+  const log = jsonLog(config.logLevel, { role: "supervisor", pid: process.pid });
+  const told = new Promise<NodeJS.Signals>((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, resolve);
+  });
+  const runFile = join(config.data, RUN_FILE);
+  try {
+    const supervisor = await startSupervisor({ config, secrets: folder.secrets, clock, log });
+    const { url, rtmpPort } = supervisor.addresses;
+    const run: RunFile = { url: url ?? "", rtmpPort, pid: process.pid, startedAt: new Date().toISOString() };
+    await writeFileDurably(runFile, `${JSON.stringify(run)}\n`);
+    const { adminToken, publishKey } = folder.secrets;
+    console.log(
+      json
+        ? JSON.stringify({ ...run, adminToken, publishKey })
+        : welcome(supervisor.addresses, folder.secrets, config.demo),
+    );
+    const holding = setInterval(() => {}, 1 << 30);
+    const signal = await told;
+    clearInterval(holding);
+    log.info("stopping", { signal });
+    await supervisor.stop();
+  } finally {
+    await rm(runFile, { force: true });
+    await folder.release();
+  }
+}
+
+function welcome({ url, rtmpPort }: Addresses, { publishKey }: Secrets, demo: boolean): string {
+  const rtmp = `rtmp://127.0.0.1:${rtmpPort}/live/CHANNEL?key=${publishKey}`;
+  const lines = [
+    "Continuity is up.",
+    ...(url === null ? [] : [`  Console       ${url}/`]),
+    ...(url !== null && demo ? [`  See it live   ${url}/watch/demo`] : []),
+    ...(rtmpPort === null ? [] : [`  Publish RTMP  ${rtmp}`]),
+    ...(url === null ? [] : [`  Publish TS    PUT ${url}/ingest/CHANNEL.mpegts?key=${publishKey}`]),
+    ...(url === null ? [] : [`  Watch         ${url}/watch/CHANNEL   or   ${url}/live/CHANNEL/index.m3u8`]),
+    ...(rtmpPort === null ? [] : ["", `  ffmpeg -re -i FILE -c:v libx264 -c:a aac -f flv "${rtmp}"`]),
+    "",
+    "CHANNEL is any name you like. Ctrl-C stops everything.",
+  ];
+  return lines.join("\n");
+}

@@ -1,0 +1,230 @@
+// The front: one process with origin, control, API and console, or any part of these. It never loads FFmpeg.
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import { createApi } from "#api/api.ts";
+import { PlatformError } from "#base/errors.ts";
+import { createChannels } from "#control/channels.ts";
+import { type Control, createControl } from "#control/control.ts";
+import type { GatewayPort, OriginPort } from "#control/ports.ts";
+import type { Channel } from "#media/channel.ts";
+import type { EndReason } from "#media/session-log/entries.ts";
+import type { GatewaySession, PublishRequest, Refusal } from "#modules/ingest/types.ts";
+import { createOrigin } from "#modules/origin/origin.ts";
+import type { Origin, OriginSession } from "#modules/origin/types.ts";
+import { fileJournals } from "#platform/journal/drivers/file.ts";
+import { listenHttp } from "#platform/network/drivers/http-server.ts";
+import type { HttpHandler } from "#platform/network/http.ts";
+import { channelPlacement } from "#platform/placement/drivers/channel.ts";
+import { channelFile } from "../channel-file.ts";
+import { consoleFiles } from "../console-files.ts";
+import { call, serveCall } from "../wire/call.ts";
+import { logClient } from "../wire/log-client.ts";
+import { PATHS } from "../wire/paths.ts";
+import { proxyTo } from "../wire/proxy.ts";
+import { followState, stateFeed } from "../wire/state-feed.ts";
+import { type RoleContext, runRole } from "./process.ts";
+
+const CALL_TIMEOUT_MS = 5000;
+
+type OriginState = { sessions: OriginSession[]; audience: { channel: string; askedAgoMs: number }[] };
+type GatewayState = { sessions: GatewaySession[]; refusals: Refusal[] };
+type Numbers = { msnBase: number; discontinuityBase: number };
+
+/** The gateway, always in another process. */
+function gatewayPort(context: RoleContext): GatewayPort & { close(): void } {
+  const { clock, log, internalToken, peers } = context;
+  const url = (path: string) => new URL(path, peers().gatewayUrl ?? "http://127.0.0.1:1").href;
+  const feed = followState<GatewayState>({ clock, log, token: internalToken, url: () => url(PATHS.gatewayState) });
+  return {
+    sessions: () => feed.state()?.sessions ?? null,
+    refusals: () => feed.state()?.refusals ?? null,
+    onChange: feed.onChange,
+    async stop(session, reason) {
+      const argument: { session: string; reason: EndReason } = { session, reason };
+      const token = await internalToken();
+      await call({
+        url: url(PATHS.stopSession),
+        token,
+        argument,
+        timeoutMs: CALL_TIMEOUT_MS,
+        unreachable: "publish.unavailable",
+      });
+    },
+    close: feed.close,
+  };
+}
+
+function localOriginPort(origin: Origin): OriginPort {
+  return {
+    name: "local",
+    sessions: origin.sessions,
+    audience: origin.audience,
+    openSession: origin.openSession,
+    onChange: origin.onChange,
+  };
+}
+
+function remoteOriginPort(context: RoleContext, base: string): OriginPort & { close(): void } {
+  const { clock, log, internalToken } = context;
+  const url = (path: string) => new URL(path, base).href;
+  const feed = followState<OriginState>({ clock, log, token: internalToken, url: () => url(PATHS.originState) });
+  return {
+    name: base,
+    sessions: () => feed.state()?.sessions ?? null,
+    audience: () =>
+      (feed.state()?.audience ?? []).map(({ channel, askedAgoMs }) => ({
+        channel,
+        lastAskedMs: clock.monotonicMs() - askedAgoMs,
+      })),
+    async openSession(session, channel) {
+      const options = {
+        token: await internalToken(),
+        timeoutMs: CALL_TIMEOUT_MS,
+        unreachable: "publish.unavailable",
+      } as const;
+      return call<Numbers>({ ...options, url: url(PATHS.originOpenSession), argument: { session, channel } });
+    },
+    onChange: feed.onChange,
+    close: feed.close,
+  };
+}
+
+async function startOrigin(context: RoleContext, onDemand: (channel: string) => boolean): Promise<Origin> {
+  const { clock, log, random, keys, config, internalToken, peers } = context;
+  return createOrigin({
+    clock,
+    log,
+    keys,
+    journals: fileJournals(`${config.data}/origin`),
+    decisions: logClient({
+      clock,
+      log,
+      random,
+      token: internalToken,
+      gatewayUrl: () => peers().gatewayUrl ?? "http://127.0.0.1:1",
+    }),
+    onDemand,
+  });
+}
+
+/** What an origin that runs without control answers to it. */
+function originHandlers(context: RoleContext, origin: Origin): HttpHandler[] {
+  const { clock, keys } = context;
+  const state = (): OriginState => ({
+    sessions: origin.sessions(),
+    audience: origin
+      .audience()
+      .map(({ channel, lastAskedMs }) => ({ channel, askedAgoMs: clock.monotonicMs() - lastAskedMs })),
+  });
+  return [
+    stateFeed({ path: PATHS.originState, keys, clock, state, onChange: origin.onChange }),
+    serveCall(PATHS.originOpenSession, keys, ({ session, channel }: { session: string; channel: Channel }) =>
+      origin.openSession(session, channel),
+    ),
+  ];
+}
+
+/** What gateways ask of control. */
+function controlHandlers(context: RoleContext, control: Control): HttpHandler[] {
+  const authority = control.publishAuthority();
+  return [
+    serveCall(PATHS.authorize, context.keys, (request: PublishRequest) => authority.authorize(request)),
+    serveCall(PATHS.openSession, context.keys, ({ session, channel }: { session: string; channel: Channel }) =>
+      authority.openSession(session, channel),
+    ),
+  ];
+}
+
+runRole("front", async (context) => {
+  const { clock, random, log, config, secrets, keys, peers } = context;
+  const withControl = config.roles.includes("control");
+  const channels = await createChannels({
+    log,
+    store: channelFile(`${config.data}/channels.json`),
+    configured: config.channels,
+    demo: config.demo && withControl,
+    autoCreate: config.autoCreate,
+    publishKey: secrets.publishKey,
+  });
+  const onDemand = (channel: string) => channels.get(channel)?.channel.origin === "demo";
+  const origin = config.roles.includes("origin") ? await startOrigin(context, onDemand) : null;
+  const closing: (() => unknown)[] = [];
+  const handlers: HttpHandler[] = [];
+  let onUpgrade: ((request: IncomingMessage, socket: Duplex, head: Buffer) => boolean) | undefined;
+
+  if (withControl) {
+    const gateway = gatewayPort(context);
+    const remotes = origin ? [] : peers().originUrls.map((url) => remoteOriginPort(context, url));
+    const control = createControl({
+      clock,
+      random,
+      log,
+      keys,
+      channels,
+      gateway,
+      origins: origin ? [localOriginPort(origin)] : remotes,
+      placement: channelPlacement(context.supervisor),
+      warmMin: config.warm.min,
+      addresses: peers,
+      workerEnv: { CONTINUITY_LOG_LEVEL: config.logLevel },
+      demoSource: (channel) => demoSource(context, channel),
+    });
+    const pages = consoleFiles({ cacheFolder: `${config.data}/cache`, clock, log });
+    const api = await createApi({
+      clock,
+      random,
+      log,
+      control,
+      channels,
+      config,
+      adminToken: secrets.adminToken,
+      processes: () => peers().processes,
+    });
+    closing.push(api.close, control.close, gateway.close, ...remotes.map((remote) => remote.close));
+    handlers.push(...controlHandlers(context, control), api.handler, pages.handler);
+    handlers.push(
+      proxyTo(
+        (path) => /^\/ingest\/[^/]+\.mpegts$/.test(path),
+        () => peers().gatewayUrl,
+      ),
+    );
+    if (!origin)
+      handlers.push(
+        proxyTo(
+          (path) => /^\/(live|ingest)\//.test(path),
+          () => peers().originUrls[0] ?? null,
+        ),
+      );
+    onUpgrade = control.handleUpgrade;
+    pages.prepare().catch((error) => log.error("the console's pages cannot be built", { error }));
+  }
+  if (origin) {
+    handlers.unshift(origin.http, ...originHandlers(context, origin));
+    closing.push(origin.close);
+  }
+  const server = await listenHttp({
+    ...context.listen,
+    handlers,
+    ...(onUpgrade ? { onUpgrade } : {}),
+    onDefect: (error) => log.error("a request met a defect", { error }),
+  });
+  return {
+    url: server.url,
+    rtmpPort: null,
+    close: async () => {
+      for (const close of closing) await close();
+      await server.close();
+    },
+  };
+});
+
+/** The demo publishes like anybody else, to its own channel with the publish key. */
+function demoSource({ peers, secrets }: RoleContext, channel: Channel) {
+  const { rtmpPort } = peers();
+  if (rtmpPort === null) return null;
+  const url = `rtmp://127.0.0.1:${rtmpPort}/live/${channel.name}?key=${secrets.publishKey}`;
+  return {
+    specHash: `demo-1-${rtmpPort}`,
+    env: { CONTINUITY_PUBLISH_URL: url, CONTINUITY_DEMO_CHANNEL: channel.name },
+  };
+}
