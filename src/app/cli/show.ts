@@ -67,7 +67,10 @@ function print(value: unknown): void {
 }
 
 function table(head: string[], rows: string[][], empty: string): void {
-  if (rows.length === 0) return console.log(empty);
+  if (rows.length === 0) {
+    console.log(empty);
+    return;
+  }
   const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]!.length)));
   for (const row of [head, ...rows])
     console.log(

@@ -24,7 +24,9 @@ const random = systemRandom();
 const log = jsonLog(level as LogLevel, { role: "worker", worker, pid: process.pid });
 const leaving = new AbortController();
 const av = nodeAv();
-let assignment: (Assignment & { done: Promise<void> }) | null = null;
+let assignment: Assignment | null = null;
+let sessionToken = "";
+let done: Promise<void> = Promise.resolve();
 
 const link = openWorkerLink({
   url: new URL(`/internal/workers/${worker}`, controlUrl.replace(/^http/, "ws")).href,
@@ -35,11 +37,11 @@ const link = openWorkerLink({
   on(message) {
     if (message.kind === "release") void leave(0);
     else if (message.kind === "token") {
-      if (assignment?.session === message.session) assignment.token = message.token;
+      if (assignment?.session === message.session) sessionToken = message.token;
     } else if (assignment === null) {
-      const { kind: _, ...given } = message;
-      assignment = { ...given, done: Promise.resolve() };
-      assignment.done = transcode(assignment);
+      assignment = message;
+      sessionToken = message.token;
+      done = transcode(message);
     }
   },
 });
@@ -58,7 +60,7 @@ function report(phase: Progress["phase"], made: TranscodeProgress | null, detail
 
 async function transcode(given: Assignment): Promise<void> {
   const { session, channel, gatewayUrl, originUrls } = given;
-  const bearer = async () => assignment!.token;
+  const bearer = async () => sessionToken;
   const logs = logClient({ gatewayUrl: () => gatewayUrl, token: bearer, clock, log, random });
   const sinks = originUrls.map((url) =>
     cmafPush({ originUrl: () => url, channel, session, token: bearer, clock, log, random }),
@@ -93,7 +95,7 @@ async function transcode(given: Assignment): Promise<void> {
 
 async function leave(code: number): Promise<void> {
   leaving.abort();
-  if (code === 0) await assignment?.done;
+  if (code === 0) await done;
   link.close();
   process.exit(code);
 }
