@@ -22,8 +22,10 @@ type Cut = { frame: number; discontinuity: boolean };
 type Stretch = {
   era: EraOpened;
   firstOrdinal: number;
-  /** Extra boundaries, ascending. */
+  /** Boundaries that splices asked for, ascending. */
   cuts: Cut[];
+  /** Those of them that are not boundaries anyhow. */
+  extra: number[];
   /** Frame after the last; null while open. */
   end: number | null;
   /** Spans without source, ascending, merged. */
@@ -109,11 +111,11 @@ export class Timeline {
   discontinuitiesBefore(segment: Segment): number {
     let count = this.session?.discontinuityBase ?? 0;
     for (const stretch of this.#stretches) {
-      if (stretch.firstOrdinal > segment.ordinal) break;
-      if (stretch.firstOrdinal < segment.ordinal) count += 1; // each era opens with one
-      count += stretch.cuts.filter(
-        (cut) => cut.discontinuity && (stretch.era.era < segment.era || cut.frame < segment.start),
-      ).length;
+      const { era } = stretch;
+      const end = era.era === segment.era ? segment.start : (stretch.end ?? era.frame);
+      if (end > era.frame) count += 1; // each era that has a segment opens with one
+      count += stretch.cuts.filter((cut) => cut.discontinuity && cut.frame > era.frame && cut.frame < end).length;
+      if (era.era === segment.era) break;
     }
     return count;
   }
@@ -140,7 +142,7 @@ export class Timeline {
       previous.end = era.previousEnd;
       firstOrdinal = previous.firstOrdinal + boundariesBefore(previous, era.previousEnd);
     }
-    this.#stretches.push({ era, firstOrdinal, cuts: [], end: null, holes: [] });
+    this.#stretches.push({ era, firstOrdinal, cuts: [], extra: [], end: null, holes: [] });
   }
 
   #cut({ frame, discontinuity }: Cut): void {
@@ -150,11 +152,14 @@ export class Timeline {
     if (same) same.discontinuity ||= discontinuity;
     else stretch.cuts.push({ frame, discontinuity });
     stretch.cuts.sort((a, b) => a.frame - b.frame);
+    stretch.extra = stretch.cuts
+      .map((cut) => cut.frame)
+      .filter((cut) => cut > stretch.era.frame && cut % stretch.era.segmentFrames !== 0);
   }
 
   #hole(from: number, to: number): void {
     const holes = this.#stretches.at(-1)?.holes;
-    if (!holes) return;
+    if (!holes || from >= to) return;
     const last = holes.at(-1);
     if (last && last.to === from) last.to = to;
     else holes.push({ from, to });
@@ -169,37 +174,37 @@ export class Timeline {
 
 // Boundaries of a stretch: its first frame, every multiple of N after it, and the cuts that are no multiple.
 
-function isGrid({ era }: Stretch, frame: number): boolean {
-  return frame % era.segmentFrames === 0;
+function boundaryAtOrBefore({ era, extra }: Stretch, frame: number): number {
+  const grid = Math.max(era.frame, segmentStart(frame, era.segmentFrames));
+  return Math.max(grid, extra.findLast((cut) => cut <= frame) ?? grid);
 }
 
-function extraCuts(stretch: Stretch): number[] {
-  return stretch.cuts.map((cut) => cut.frame).filter((frame) => frame > stretch.era.frame && !isGrid(stretch, frame));
-}
-
-function boundaryAtOrBefore(stretch: Stretch, frame: number): number {
-  const grid = Math.max(stretch.era.frame, segmentStart(frame, stretch.era.segmentFrames));
-  return extraCuts(stretch).reduce((best, cut) => (cut <= frame && cut > best ? cut : best), grid);
-}
-
-function boundaryAfter(stretch: Stretch, frame: number): number {
-  const grid = segmentStart(frame, stretch.era.segmentFrames) + stretch.era.segmentFrames;
-  return extraCuts(stretch).reduce((best, cut) => (cut > frame && cut < best ? cut : best), grid);
+function boundaryAfter({ era, extra }: Stretch, frame: number): number {
+  const grid = segmentStart(frame, era.segmentFrames) + era.segmentFrames;
+  return Math.min(grid, extra.find((cut) => cut > frame) ?? grid);
 }
 
 /** Boundaries in [first, frame). */
 function boundariesBefore(stretch: Stretch, frame: number): number {
-  const { era } = stretch;
-  if (frame <= era.frame) return 0;
-  const gridBefore = Math.floor((frame - 1) / era.segmentFrames) - Math.floor(era.frame / era.segmentFrames);
-  return 1 + gridBefore + extraCuts(stretch).filter((cut) => cut < frame).length;
+  if (frame <= stretch.era.frame) return 0;
+  return 1 + gridBefore(stretch, frame) + stretch.extra.filter((cut) => cut < frame).length;
 }
 
+/** Multiples of N in (first, frame). */
+function gridBefore({ era }: Stretch, frame: number): number {
+  return Math.floor((frame - 1) / era.segmentFrames) - Math.floor(era.frame / era.segmentFrames);
+}
+
+/** By arithmetic, not by walking: a session of a week has 300 000 segments. */
 function boundaryOfOrdinal(stretch: Stretch, index: number): number {
-  let frame = stretch.era.frame;
-  const cuts = extraCuts(stretch);
-  if (cuts.length === 0 && index > 0)
-    return segmentStart(frame, stretch.era.segmentFrames) + index * stretch.era.segmentFrames;
-  for (let i = 0; i < index; i += 1) frame = boundaryAfter(stretch, frame);
-  return frame;
+  const { era, extra } = stretch;
+  if (index === 0) return era.frame;
+  let passed = 0;
+  for (const cut of extra) {
+    const ofCut = 1 + gridBefore(stretch, cut) + passed;
+    if (ofCut === index) return cut;
+    if (ofCut > index) break;
+    passed += 1;
+  }
+  return segmentStart(era.frame, era.segmentFrames) + (index - passed) * era.segmentFrames;
 }
