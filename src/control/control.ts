@@ -1,0 +1,234 @@
+// Control: knows what should run, asks the others what does, and closes the gap. It holds no media and no truth of its
+// own: killed and started again, it learns everything from gateway, origins, placement and the workers themselves.
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import type { Clock, Timer } from "#base/clock.ts";
+import { PlatformError } from "#base/errors.ts";
+import type { Log } from "#base/log.ts";
+import type { Random } from "#base/random.ts";
+import type { Channel } from "#media/channel.ts";
+import { taiToIso } from "#media/time/tai.ts";
+import type { GatewaySession, PublishAuthority, Refusal } from "#modules/ingest/types.ts";
+import type { Keys } from "#platform/keys/keys.ts";
+import type { Placement } from "#platform/placement/placement.ts";
+import type { Channels } from "./channels.ts";
+import { type ControlEvent, createEvents, type EventDetail, type EventType } from "./events.ts";
+import { openAtOrigins } from "./open-session.ts";
+import type { Addresses, GatewayPort, OriginPort } from "./ports.ts";
+import { createReconciler, type Deed, type DemoSpec } from "./reconcile.ts";
+import { type SessionView, sessionView, type WorkerView, workerViews } from "./views.ts";
+import { createWatch } from "./watch.ts";
+import { createWorkers } from "./workers.ts";
+
+/** A pass without any cause: finds what no event told. */
+const SLOW_MS = 1000;
+/** An origin changes with each part of each rendition; what matters of it here may wait this long. */
+const ORIGIN_GATHER_MS = 50;
+
+export type ControlDeps = Readonly<{
+  clock: Clock;
+  random: Random;
+  log: Log;
+  keys: Keys;
+  placement: Placement;
+  gateway: GatewayPort;
+  origins: readonly OriginPort[];
+  channels: Channels;
+  warmMin: number;
+  addresses: () => Addresses;
+  /** Added to each worker's environment. */
+  workerEnv?: Readonly<Record<string, string>>;
+  /** What makes a channel of origin "demo"; null while its addresses are not known. Absent: there is no demo. */
+  demoSource?: (channel: Channel) => DemoSpec | null;
+}>;
+
+export type RefusalView = Omit<Refusal, "atNs"> & Readonly<{ at: string }>;
+
+export type ControlStatus = Readonly<{
+  /** Gateway and every origin can be heard. */
+  ready: boolean;
+  gateway: Readonly<{ connected: boolean; url: string | null }>;
+  origins: readonly Readonly<{ name: string; connected: boolean }>[];
+  channels: number;
+  /** By state; those the gateway still holds. */
+  sessions: Readonly<Record<string, number>>;
+  /** By phase. */
+  workers: Readonly<Record<string, number>>;
+}>;
+
+export interface Control {
+  /** What the gateway asks for each publisher. */
+  publishAuthority(): PublishAuthority;
+  /** Running ones first, then ended ones, newest first. */
+  sessions(): SessionView[];
+  session(id: string): SessionView | null;
+  workers(): WorkerView[];
+  /** Newest first. */
+  refusals(): RefusalView[];
+  status(): ControlStatus;
+  /** @throws PlatformError log.unknown_session, publish.unavailable */
+  stopSession(id: string): Promise<void>;
+  subscribe(listener: (event: ControlEvent) => void): () => void;
+  /** For what others make happen (channels by the API). */
+  emit(type: EventType, detail: EventDetail): void;
+  /** A worker's WebSocket, `/internal/workers/ID`. @returns false when the path is not ours */
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean;
+  close(): Promise<void>;
+}
+
+export function createControl(deps: ControlDeps): Control {
+  const { clock, log, gateway, origins, channels } = deps;
+  const events = createEvents(clock);
+  const watch = createWatch(events);
+  const workers = createWorkers({ clock, log, keys: deps.keys });
+  const reconciler = createReconciler({
+    ...deps,
+    workers,
+    channel: (name) => channels.get(name)?.channel ?? null,
+    demos: () => demoChannels(deps),
+    onDeed: (deed) => tell(deed),
+  });
+  let lastSessions: readonly GatewaySession[] = [];
+  let lastRefusals: readonly Refusal[] = [];
+
+  function tell(deed: Deed): void {
+    const { deed: what, ...facts } = deed;
+    if (what === "session.failed") log.error("session given up: its workers keep failing", facts);
+    else if (what === "worker.gone") {
+      const { worker, session, why, detail } = deed as Extract<Deed, { deed: "worker.gone" }>;
+      const fine = why === "done" || why === "surplus";
+      if (!fine) log.warn("worker broke", { worker, session, why, detail });
+      events.emit(fine ? "worker.ended" : "worker.failed", { worker, session, message: detail ?? why });
+    } else {
+      log.info(what, facts);
+      events.emit(what, facts);
+    }
+  }
+
+  function currentSessions(): SessionView[] {
+    lastSessions = gateway.sessions() ?? lastSessions;
+    const held = origins.map((origin) => origin.sessions());
+    const views = currentWorkers();
+    return lastSessions.map((session) => sessionView(session, held, views, reconciler.isFailed(session.id)));
+  }
+
+  const currentWorkers = () => workerViews(reconciler.running(), reconciler.workers());
+
+  const loop = createLoop(clock, async () => {
+    try {
+      await reconciler.pass();
+      lastRefusals = gateway.refusals() ?? lastRefusals;
+      if (gateway.sessions() !== null) watch.look(currentSessions(), lastRefusals);
+    } catch (error) {
+      log.warn("a pass failed; the next one tries again", { error });
+    }
+  });
+  const stops = [
+    gateway.onChange(() => loop.wake(0)),
+    deps.placement.onChange(() => loop.wake(0)),
+    workers.onChange(() => loop.wake(0)),
+    ...origins.map((origin) => origin.onChange(() => loop.wake(ORIGIN_GATHER_MS))),
+  ];
+  loop.wake(0);
+
+  function sessions(): SessionView[] {
+    const current = currentSessions();
+    const ids = new Set(current.map(({ id }) => id));
+    const past = watch.history().filter(({ id }) => !ids.has(id));
+    const rank = ({ state }: SessionView) => (state === "ended" || state === "failed" ? 1 : 0);
+    return [...current, ...past].sort(
+      (a, b) => rank(a) - rank(b) || (a.startedAt > b.startedAt ? -1 : a.startedAt < b.startedAt ? 1 : 0),
+    );
+  }
+
+  return {
+    publishAuthority: () => ({
+      authorize: async (request) => channels.authorize(request),
+      openSession: (session, channel) => openAtOrigins(origins, session, channel, { clock, log }),
+    }),
+    sessions,
+    session: (id) => sessions().find((view) => view.id === id) ?? null,
+    workers: currentWorkers,
+    refusals() {
+      lastRefusals = gateway.refusals() ?? lastRefusals;
+      const newest = lastRefusals.toSorted((a, b) => (a.atNs > b.atNs ? -1 : 1));
+      return newest.map(({ atNs, ...rest }) => ({ at: taiToIso(atNs), ...rest }));
+    },
+    status() {
+      const connected = origins.map((origin) => ({ name: origin.name, connected: origin.sessions() !== null }));
+      const heard = gateway.sessions() !== null;
+      return {
+        ready: heard && connected.length > 0 && connected.every((origin) => origin.connected),
+        gateway: { connected: heard, url: deps.addresses().gatewayUrl },
+        origins: connected,
+        channels: channels.list().length,
+        sessions: countBy(currentSessions().map(({ state }) => state)),
+        workers: countBy(currentWorkers().map(({ phase }) => phase)),
+      };
+    },
+    async stopSession(id) {
+      const held = gateway.sessions();
+      if (held === null) throw new PlatformError("publish.unavailable", "The gateway cannot be reached; try again.");
+      if (!held.some((session) => session.id === id))
+        throw new PlatformError("log.unknown_session", `No session ${id} is running.`);
+      await gateway.stop(id, "stopped");
+    },
+    subscribe: events.subscribe,
+    emit: events.emit,
+    handleUpgrade: workers.handleUpgrade,
+    async close() {
+      for (const stop of stops) stop();
+      await loop.close();
+      workers.close();
+    },
+  };
+}
+
+function demoChannels({ channels, demoSource }: ControlDeps) {
+  if (demoSource === undefined) return [];
+  const demos = channels.list().filter(({ channel }) => channel.origin === "demo");
+  return demos.map(({ channel }) => ({ channel: channel.name, source: demoSource(channel) }));
+}
+
+function countBy(words: readonly string[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const word of words) counts[word] = (counts[word] ?? 0) + 1;
+  return counts;
+}
+
+/** Runs `pass` when woken and every SLOW_MS, never twice at once; a wake during a pass runs it again. */
+function createLoop(clock: Clock, pass: () => Promise<void>) {
+  let armed: { timer: Timer; atMs: number } | null = null;
+  let running: Promise<void> | null = null;
+  let nextMs = SLOW_MS;
+  let closed = false;
+
+  async function run(): Promise<void> {
+    nextMs = SLOW_MS;
+    await pass();
+    running = null;
+    wake(nextMs);
+  }
+
+  function wake(delayMs: number): void {
+    if (running !== null) nextMs = Math.min(nextMs, delayMs);
+    if (closed || running !== null) return;
+    const atMs = clock.monotonicMs() + delayMs;
+    if (armed !== null && armed.atMs <= atMs) return;
+    armed?.timer.cancel();
+    const fire = () => {
+      armed = null;
+      running = run();
+    };
+    armed = { atMs, timer: clock.setTimer(delayMs, fire) };
+  }
+
+  return {
+    wake,
+    async close() {
+      closed = true;
+      armed?.timer.cancel();
+      await running;
+    },
+  };
+}

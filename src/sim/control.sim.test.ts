@@ -1,0 +1,85 @@
+// Goal: after any storm, calm brings exactly one worker to each session that was not given up, and the warm ones beside
+// them; and at no step does a worker get a second session, or more run than are wanted.
+// Method: seeded faults, virtual clock, no sleeping. Replay: SEED=117 node --test src/sim/control.sim.test.ts
+import { strict as assert } from "node:assert";
+import { test } from "node:test";
+import { simClock } from "#base/clock.ts";
+import { silentLog } from "#base/log.ts";
+import { seededRandom } from "#base/random.ts";
+import { createReconciler, type Deed } from "#control/reconcile.ts";
+import { channelDefaults } from "#media/channel.ts";
+import { controlWorld } from "./control-world.ts";
+
+const STEP_MS = 1000;
+const STORM_STEPS = 120;
+const CALM_STEPS = 90;
+const seeds = process.env.SEED ? [Number(process.env.SEED)] : Array.from({ length: 200 }, (_, i) => i + 1);
+const addresses = { gatewayUrl: "http://g", originUrls: ["http://o"], controlUrl: "http://c" };
+
+for (const seed of seeds) {
+  test(`control converges, seed ${seed}`, async () => {
+    const clock = simClock();
+    const random = seededRandom(seed);
+    const world = controlWorld(clock, random, {
+      refuse: 0.2,
+      crash: 0.03,
+      hang: 0.1,
+      wedge: 0.01,
+      silence: 0.04,
+      loseMessage: 0.2,
+      gatewayAway: 0.1,
+      originForgets: 0.05,
+    });
+    const warmMin = random.int(0, 3);
+    const givenUp = new Set<string>();
+    const reconciler = createReconciler({
+      ...world,
+      clock,
+      random,
+      warmMin,
+      log: silentLog,
+      keys: { mint: async () => "token", verify: () => Promise.reject(new Error("not asked here")) },
+      origins: [world.origin],
+      addresses: () => addresses,
+      channel: (name) => ({ ...channelDefaults, name, origin: "auto" }),
+      demos: () => [],
+      onDeed: (deed: Deed) => deed.deed === "session.failed" && givenUp.add(deed.session),
+    });
+    let wanted = 0;
+    const pass = async () => {
+      clock.advance(STEP_MS);
+      world.step();
+      wanted = world.wanted();
+      await reconciler.pass();
+      const working = [...world.processes.values()].filter(({ phase, released }) => phase !== "failed" && !released);
+      for (const { sessions } of world.processes.values())
+        assert.ok(sessions.size <= 1, "a worker got a second session");
+      return working;
+    };
+    for (let i = 0; i < STORM_STEPS; i += 1) {
+      if (random.next() < 0.15 && world.open().length < 4) world.publish();
+      if (random.next() < 0.05) world.unpublish();
+      const working = await pass();
+      if (world.gateway.sessions() === null) continue; // nothing was decided
+      const releasing = reconciler.workers().filter(({ releasedMs }) => releasedMs !== null).length;
+      const most = wanted + warmMin + releasing;
+      assert.ok(working.length <= most, `${working.length} run, ${most} are wanted`);
+    }
+    world.heal();
+    for (let i = 0; i < CALM_STEPS; i += 1) await pass();
+    const last = world.publish();
+    let steps = 0;
+    for (; !(await pass()).some(({ sessions }) => sessions.has(last)); steps += 1)
+      assert.ok(steps < 6, "the new session waits");
+    for (let i = 0; i < 8; i += 1) await pass();
+    const working = await pass();
+    const served = working.flatMap(({ sessions }) => [...sessions]).toSorted();
+    assert.deepEqual(served, world.open().toSorted(), "each open session has one worker");
+    assert.equal(working.length - served.length, warmMin, "and the warm ones are there");
+    const held = new Set(world.origin.sessions().map(({ id }) => id));
+    for (const session of world.open()) {
+      assert.ok(held.has(session), "the origin that forgot it was told again");
+      assert.ok(!givenUp.has(session), "a session that was given up is stopped");
+    }
+  });
+}
