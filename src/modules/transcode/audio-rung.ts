@@ -9,6 +9,7 @@ import { audioFrameAtOrAfter } from "#media/time/segmentation.ts";
 import type { Av } from "#platform/av/av.ts";
 import type { AudioInput } from "./audio-input.ts";
 import { AudioSegment, type EncodedAudio } from "./audio-segment.ts";
+import { firstOrdinal, type Place } from "./beginning.ts";
 import type { Outlet, OutletTrack } from "./outlet.ts";
 
 type OpenSegment = {
@@ -29,17 +30,17 @@ export class AudioRung {
   readonly #timeline: Timeline;
   readonly #input: AudioInput;
   readonly #outlet: Outlet;
-  #ordinal: number;
+  readonly #beginning: Place;
+  #ordinal: number | null = null;
   #open: OpenSegment | null = null;
   #track: OpenTrack | null = null;
 
-  /** @param firstOrdinal the segment to begin with */
-  constructor(av: Av, timeline: Timeline, input: AudioInput, outlet: Outlet, firstOrdinal: number) {
+  constructor(av: Av, timeline: Timeline, input: AudioInput, outlet: Outlet, beginning: Place) {
     this.#av = av;
     this.#timeline = timeline;
     this.#input = input;
     this.#outlet = outlet;
-    this.#ordinal = firstOrdinal;
+    this.#beginning = beginning;
   }
 
   /** Send what can be sent.
@@ -63,21 +64,22 @@ export class AudioRung {
 
   /** @returns whether a segment was completed or passed over, so that the next may be looked at */
   async #step(settled: number, arrivedNs: bigint): Promise<boolean> {
-    const segment = this.#timeline.segment(this.#ordinal);
+    this.#ordinal ??= firstOrdinal(this.#timeline, this.#beginning, settled);
+    const segment = this.#ordinal === null ? null : this.#timeline.segment(this.#ordinal);
     if (segment === null) return false;
     const settledHere = segment.era === this.#timeline.era!.era ? Math.min(settled, segment.end) : segment.end;
     if (this.#open === null) {
       const fate = this.#fate(segment, settledHere);
       if (fate === "unknown") return false;
       if (fate === "gap" || !(await this.#openSegment(segment))) {
-        this.#ordinal += 1;
+        this.#ordinal = segment.ordinal + 1;
         return true;
       }
     }
     await this.#sendParts(this.#open!, segment, settledHere, arrivedNs);
     if (this.#open!.nextPart < segment.end) return false;
     this.close();
-    this.#ordinal += 1;
+    this.#ordinal = segment.ordinal + 1;
     return true;
   }
 

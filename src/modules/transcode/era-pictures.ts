@@ -3,7 +3,7 @@ import { presumedColour } from "#media/codec/colour.ts";
 import type { Colour } from "#media/codec/vui.ts";
 import type { VideoRendition } from "#media/ladder/rendition.ts";
 import type { EraOpened, VideoTrack } from "#media/session-log/entries.ts";
-import type { Timeline } from "#media/session-log/timeline.ts";
+import type { Segment, Timeline } from "#media/session-log/timeline.ts";
 import type { Av } from "#platform/av/av.ts";
 import type { Outlet } from "./outlet.ts";
 import { Slots } from "./slots.ts";
@@ -23,8 +23,8 @@ export type EraPicturesSettings = Readonly<{
   track: VideoTrack | null;
   /** First slot that must be shown; null: that of the first picture. */
   first: number | null;
-  /** Whether the segment of that ordinal is to be made. */
-  isWanted: (ordinal: number) => boolean;
+  /** Whether the segment is to be made. */
+  isWanted: (segment: Segment) => boolean;
 }>;
 
 export class EraPictures {
@@ -103,7 +103,7 @@ export class EraPictures {
   async #show(frame: number, set: PictureSet, repeated: boolean): Promise<void> {
     const { era, timeline, isWanted } = this.#settings;
     const segment = timeline.segmentAt(era.era, frame);
-    if (segment === null || !isWanted(segment.ordinal)) return;
+    if (segment === null || !isWanted(segment)) return;
     const partStart = segment.start + Math.floor((frame - segment.start) / era.partFrames) * era.partFrames;
     const place = {
       frame,

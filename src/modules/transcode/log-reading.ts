@@ -20,8 +20,8 @@ import { indexAt, indexAtOrAfter, timeOf } from "#media/time/rate.ts";
 import type { Av } from "#platform/av/av.ts";
 import { AudioInput } from "./audio-input.ts";
 import { AudioRung } from "./audio-rung.ts";
+import { beginningOf, isMade, type Place } from "./beginning.ts";
 import { EraPictures } from "./era-pictures.ts";
-import { firstSegmentOf } from "./first-segment.ts";
 import type { Outlet } from "./outlet.ts";
 import { releaseSet, type SlottedSet, VideoInput } from "./video-input.ts";
 
@@ -29,8 +29,8 @@ type Settings = Readonly<{
   av: Av;
   log: Log;
   outlet: Outlet;
-  /** First frame that is wanted; null: all there is. */
-  from: Readonly<{ era: number; frame: number }> | null;
+  /** Start of the first segment that is wanted; null: all there is. */
+  from: Place | null;
 }>;
 
 export class LogReading {
@@ -47,7 +47,7 @@ export class LogReading {
   #videoInput: VideoInput | null = null;
   #pictures: EraPictures | null = null;
   #audioRung: AudioRung | null = null;
-  #firstOrdinal: number | null = null;
+  #beginning: Place | null = null;
   /** Frames of the newest era below it are decided: no splice or hole can come there. */
   #settled = 0;
   #newestArrivedNs = 0n;
@@ -158,7 +158,7 @@ export class LogReading {
     if (!era.renditions.some((rendition) => rendition.kind === "video")) {
       // Largest frame that starts no later than the audio is known: those before it are whole.
       this.#settled = Math.max(this.#settled, indexAtOrAfter(era.rate, this.#audioInput.knownNs + 1n) - 1);
-      if (this.#firstOrdinal === null) this.#begin(era, indexAtOrAfter(era.rate, unit.timeNs));
+      if (this.#beginning === null) this.#begin(era, indexAtOrAfter(era.rate, unit.timeNs));
       return;
     }
     const decided = indexAtOrAfter(era.rate, unit.timeNs - INTERLEAVE_MAX_NS);
@@ -170,7 +170,7 @@ export class LogReading {
 
   async #set({ era, slot, set, settled }: SlottedSet): Promise<void> {
     try {
-      if (settled && this.#firstOrdinal === null) this.#begin(era, slot);
+      if (settled && this.#beginning === null) this.#begin(era, slot);
       await this.#enterEra(era);
     } catch (error) {
       releaseSet(set);
@@ -195,7 +195,7 @@ export class LogReading {
       timeline: this.#timeline,
       track: this.#eraTracks.get(era.era) ?? this.#videoTrack,
       first: before !== null || this.#atLogStart ? era.frame : null,
-      isWanted: (ordinal) => this.#firstOrdinal !== null && ordinal >= this.#firstOrdinal,
+      isWanted: (segment) => this.#beginning !== null && isMade(segment, this.#beginning),
     });
   }
 
@@ -209,11 +209,11 @@ export class LogReading {
   /** @param slot first one whose picture every worker has alike */
   #begin(era: EraOpened, slot: number): void {
     const { av, outlet, from, log } = this.#settings;
-    const hasVideo = era.renditions.some((rendition) => rendition.kind === "video");
-    const first = firstSegmentOf({ timeline: this.#timeline, era, slot, from, atLogStart: this.#atLogStart, hasVideo });
-    this.#firstOrdinal = first.ordinal;
-    if (first.missed > 0) log.warn("transcode.segments_missed", { count: first.missed, ordinal: first.ordinal });
-    this.#audioRung = new AudioRung(av, this.#timeline, this.#audioInput, outlet, first.ordinal);
+    const beginning = beginningOf(from, { era, slot }, this.#atLogStart);
+    if (from !== null && (beginning.era !== from.era || beginning.frame !== from.frame))
+      log.warn("transcode.frames_missed", { wanted: from, beginning });
+    this.#beginning = beginning;
+    this.#audioRung = new AudioRung(av, this.#timeline, this.#audioInput, outlet, beginning);
   }
 }
 

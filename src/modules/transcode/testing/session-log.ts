@@ -166,13 +166,17 @@ function videoUnits(settings: LogSettings, { units }: SourceVideo, anchorNs: big
       track: 1,
       index: indexAt(settings.rate, timeNs),
       timeNs,
-      decodeNs: decodeNs < timeNs ? decodeNs : timeNs,
+      decodeNs: earlier(decodeNs, timeNs),
       randomAccess: unit.key,
       damaged: damagedUntilKey,
       arrivedNs: decodeNs + 20_000_000n,
       payload,
     };
   });
+}
+
+function earlier(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
 }
 
 function jitter(exactNs: bigint, jitterMs: number, chance: number): bigint {

@@ -1,0 +1,44 @@
+// A worker that joins at any moment makes the same bytes: init, every part, every segment, picture and sound. Each source
+// has one reference run from its beginning, and joiners that get the log as a gateway serves it for their first segment.
+// Stalls are put in, and other processes take the CPU, so that work overlaps in other ways than in the reference.
+// The short form runs in CI; `CONTINUITY_PURITY=full` (npm run soak:purity) makes 20 random joins on each, longer source.
+import { strict as assert } from "node:assert";
+import { type ChildProcess, spawn } from "node:child_process";
+import { after, before, test } from "node:test";
+import { seededRandom } from "#base/random.ts";
+import { CASES } from "#modules/transcode/testing/cases.ts";
+import { assertSameFrom, runOver, segmentsOf } from "#modules/transcode/testing/runs.ts";
+import { stalls } from "#modules/transcode/testing/session-log.ts";
+import { nodeAv } from "#platform/av/drivers/node-av.ts";
+
+const isFull = process.env.CONTINUITY_PURITY === "full";
+const seconds = isFull ? 30 : 9;
+const joins = isFull ? 20 : 2;
+const seed = Number(process.env.SEED ?? 1);
+const av = nodeAv();
+const burners: ChildProcess[] = [];
+
+before(() => {
+  if (!isFull) return;
+  for (let i = 0; i < 3; i += 1) burners.push(spawn(process.execPath, ["-e", "for(;;);"], { stdio: "ignore" }));
+});
+
+after(() => {
+  for (const burner of burners) burner.kill("SIGKILL");
+});
+
+for (const [i, { name, make }] of CASES.entries()) {
+  test(`joiners make the bytes of the reference: ${name}`, async () => {
+    const log = await make(seconds);
+    const reference = await runOver(av, log);
+    const segments = segmentsOf(log);
+    assert.ok(segments.length >= 3, "there is something to join");
+    const random = seededRandom(seed * 1000 + i);
+    for (let join = 0; join < joins; join += 1) {
+      const segment = segments[random.int(1, segments.length)]!;
+      const from = { era: segment.era, frame: segment.start };
+      const joiner = await runOver(av, log, { from, pause: stalls(seed * 100 + join) });
+      assert.ok(assertSameFrom(reference, joiner, segment, log) > 3);
+    }
+  });
+}
