@@ -1,0 +1,137 @@
+// First byte to first playable part, and how old the newest frame is when its part is there.
+import type { Installation } from "../test/e2e/installation.ts";
+import { eventually, install } from "../test/e2e/installation.ts";
+import { startNginx } from "./peers.ts";
+import type { Figure } from "./report.ts";
+import { publish, sourceFile } from "./source.ts";
+import { median, percentile } from "./statistics.ts";
+
+const RUNS = 3;
+const AGED_PARTS = 60;
+
+export async function latency(folder: string): Promise<Figure[]> {
+  const file = sourceFile(folder);
+  const installation = await install();
+  try {
+    const firsts: number[] = [];
+    for (let run = 0; run < RUNS; run += 1) firsts.push(await firstPlayable(installation, file, `first${run}`));
+    const ages = await partAges(installation, file, "ages");
+    const nginx = await nginxFirstSegment(folder, file);
+    return [
+      {
+        name: "first byte to first playable part",
+        ours: median(firsts),
+        unit: "ms",
+        peer: nginx === null ? null : { name: "nginx-rtmp, 2 s segments, passthrough", value: nginx },
+        goal: 700,
+        note: `3-rung transcode from a warm worker; runs ${firsts.map(Math.round).join(", ")}; 334 ms of it are the part itself`,
+      },
+      {
+        name: "part age, median",
+        ours: median(ages),
+        unit: "ms",
+        peer: null,
+        goal: 120,
+        note: `${ages.length} parts of the top rung, from the newest frame's arrival to the part's last byte at a client`,
+      },
+      {
+        name: "part age, p99",
+        ours: percentile(ages, 0.99),
+        unit: "ms",
+        peer: null,
+        goal: null,
+        note: "the worst are the first parts of segments: IDR and encoder start",
+      },
+    ];
+  } finally {
+    await installation.stop();
+  }
+}
+
+const warm = (installation: Installation) =>
+  eventually("a warm worker", async () => {
+    const { items } = await installation.get<{ items: { phase: string }[] }>("/api/v1/workers");
+    return items.some((worker) => worker.phase === "warm");
+  });
+
+async function firstPlayable(installation: Installation, file: string, channel: string): Promise<number> {
+  await warm(installation);
+  const path = `/live/${channel}?key=${installation.publishKey}`;
+  const publisher = await publish(file, { host: "127.0.0.1", port: installation.rtmpPort, path });
+  const startMs = await publisher.firstByteMs;
+  const base = `${installation.url}/live/${channel}/`;
+  const playlist = await eventually("a playlist with a part", async () => {
+    const master = await fetch(`${base}index.m3u8`);
+    if (!master.ok) return null;
+    const uri = (await master.text()).split("\n").find((line) => line !== "" && !line.startsWith("#"));
+    const text = uri === undefined ? "" : await (await fetch(new URL(uri, base))).text();
+    return text.includes("#EXT-X-PART:") && text;
+  });
+  const uris = [/#EXT-X-MAP:URI="([^"]+)"/, /#EXT-X-PART:[^\n]*URI="([^"]+)"/].map(
+    (pattern) => pattern.exec(playlist)![1]!,
+  );
+  await Promise.all(uris.map(async (uri) => (await fetch(new URL(uri, base))).arrayBuffer()));
+  const tookMs = performance.now() - startMs;
+  await publisher.stop();
+  await eventually("it ended", async () => {
+    const { items } = await installation.get<{ items: { channel: string; state: string }[] }>("/api/v1/sessions");
+    return items.every((session) => session.state === "ended");
+  });
+  return tookMs;
+}
+
+/** Asks for each hinted part of the top rung before it exists, and notes when its last byte came. Media time is anchored
+ *  at arrival, so the end of a part on the date line is when its newest frame arrived. */
+async function partAges(installation: Installation, file: string, channel: string): Promise<number[]> {
+  await warm(installation);
+  const path = `/live/${channel}?key=${installation.publishKey}`;
+  const publisher = await publish(file, { host: "127.0.0.1", port: installation.rtmpPort, path });
+  const url = `${installation.url}/live/${channel}/v720.m3u8`;
+  const ages: number[] = [];
+  try {
+    let text = await eventually("the playlist", async () => {
+      const response = await fetch(url);
+      return response.ok && (await response.text());
+    });
+    while (ages.length < AGED_PARTS) {
+      const hint = /#EXT-X-PRELOAD-HINT:TYPE=PART,URI="([^"]+)"/.exec(text)?.[1];
+      if (hint === undefined) throw new Error(`no hint in\n${text}`);
+      await (await fetch(new URL(hint, url))).arrayBuffer();
+      const atMs = performance.timeOrigin + performance.now();
+      text = await (await fetch(url)).text();
+      const endMs = dateAtEndOf(text, hint);
+      // The part's last frame arrived one frame before the part's end on the time line.
+      if (endMs !== null) ages.push(atMs - (endMs - 1000 / 30));
+    }
+  } finally {
+    await publisher.stop();
+  }
+  return ages.slice(6); // the first second holds the catching up after the start
+}
+
+function dateAtEndOf(text: string, uri: string): number | null {
+  let atMs = Number.NaN;
+  for (const line of text.split("\n")) {
+    const date = /^#EXT-X-PROGRAM-DATE-TIME:(.+)$/.exec(line)?.[1];
+    if (date !== undefined) atMs = Date.parse(date);
+    const part = /^#EXT-X-PART:(.*)$/.exec(line)?.[1];
+    if (part === undefined) continue;
+    atMs += Number(/DURATION=([\d.]+)/.exec(part)![1]) * 1000;
+    if (part.includes(`"${uri}"`)) return Number.isNaN(atMs) ? null : atMs;
+  }
+  return null;
+}
+
+async function nginxFirstSegment(folder: string, file: string): Promise<number | null> {
+  const nginx = await startNginx(folder);
+  if (nginx === null) return null;
+  const publisher = await publish(file, { host: "127.0.0.1", port: nginx.rtmpPort, path: "/live/cam" });
+  try {
+    const startMs = await publisher.firstByteMs;
+    await nginx.firstSegment("cam");
+    return performance.now() - startMs;
+  } finally {
+    await publisher.stop();
+    await nginx.stop();
+  }
+}
