@@ -1,7 +1,7 @@
 // A worker that joins at any moment makes the same bytes: init, every part, every segment, picture and sound. Each source
 // has one reference run from its beginning, and joiners that get the log as a gateway serves it for their first segment.
 // Stalls are put in, and other processes take the CPU, so that work overlaps in other ways than in the reference.
-// The short form runs in CI; `CONTINUITY_PURITY=full` (npm run soak:purity) makes 20 random joins on each, longer source.
+// The short form runs in CI; `PURITY=full` (npm run soak:purity) makes 20 random joins on each, longer source.
 import { strict as assert } from "node:assert";
 import { type ChildProcess, spawn } from "node:child_process";
 import { after, before, test } from "node:test";
@@ -11,7 +11,7 @@ import { assertSameFrom, runOver, segmentsOf } from "#modules/transcode/testing/
 import { stalls } from "#modules/transcode/testing/session-log.ts";
 import { nodeAv } from "#platform/av/drivers/node-av.ts";
 
-const isFull = process.env.CONTINUITY_PURITY === "full";
+const isFull = process.env.PURITY === "full";
 const seconds = isFull ? 30 : 9;
 const joins = isFull ? 20 : 2;
 const seed = Number(process.env.SEED ?? 1);

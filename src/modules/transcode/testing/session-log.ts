@@ -151,16 +151,17 @@ function videoUnits(settings: LogSettings, { units }: SourceVideo, anchorNs: big
   const random = seededRandom(11);
   const source = sourceOf(settings);
   let damagedUntilKey = false;
-  return units.map((unit) => {
+  return units.flatMap((unit) => {
     const exactNs = anchorNs + timeOf(source, unit.frame);
     const timeNs = settings.jitterMs === undefined ? exactNs : jitter(exactNs, settings.jitterMs, random.next());
     const decodeNs = exactNs - timeOf(source, unit.frame - unit.decode);
-    let { payload } = unit;
+    let payload: Uint8Array | null = unit.payload;
     if (unit.key) damagedUntilKey = false;
     if (settings.damage !== undefined && random.next() < settings.damage) {
       damagedUntilKey = true;
       payload = damaged(payload, random.next());
     }
+    if (payload === null) return [];
     return {
       kind: "unit",
       track: 1,
@@ -184,12 +185,13 @@ function jitter(exactNs: bigint, jitterMs: number, chance: number): bigint {
   return ms * 1_000_000n;
 }
 
-/** A stretch of it is overwritten: NAL lengths at the start stay whole, so that the decoder has something to conceal. */
-function damaged(payload: Uint8Array, chance: number): Uint8Array {
+/** What loss leaves of a unit: a stretch overwritten, the end missing, or nothing at all. */
+function damaged(payload: Uint8Array, chance: number): Uint8Array | null {
+  if (chance < 0.3) return null;
+  const from = Math.floor(payload.length * chance);
+  if (chance < 0.6) return payload.slice(0, from);
   const copy = new Uint8Array(payload);
-  const from = Math.floor(copy.length * (0.2 + 0.6 * chance));
-  copy.fill(0x5a, from, Math.min(copy.length, from + 188));
-  return copy;
+  return copy.fill(0x5a, from, Math.min(copy.length, from + 188));
 }
 
 function audioUnits(settings: LogSettings, { units }: SourceAudio, anchorNs: bigint): Unit[] {
