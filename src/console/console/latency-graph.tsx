@@ -66,7 +66,12 @@ function options(width: number): uPlot.Options {
     padding: [8, 8, 0, 0],
     scales: { x: { time: true, auto: false }, y: { range: (_, __, max) => [0, Math.max(200, (max ?? 0) * 1.2)] } },
     axes: [
-      { ...axis, size: 22, values: (_, ticks) => ticks.map((at) => new Date(at * 1000).toTimeString().slice(0, 8)) },
+      {
+        ...axis,
+        size: 22,
+        space: 90,
+        values: (_, ticks) => ticks.map((at) => new Date(at * 1000).toTimeString().slice(0, 8)),
+      },
       { ...axis, size: 56, values: (_, ticks) => ticks.map((age) => `${age} ms`) },
     ],
     series: [{}, { stroke: "#7fb4ff", width: 1.5, fill: "rgba(127,180,255,0.08)", points: { show: false } }],

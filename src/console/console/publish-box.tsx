@@ -26,7 +26,7 @@ export function PublishBox({ status }: { status: Record<string, unknown> }) {
   return (
     <section class="panel" aria-labelledby="publish">
       <h2 id="publish">Publish</h2>
-      <div class="fields">
+      <form class="fields" onSubmit={(event) => event.preventDefault()}>
         <label>
           Channel
           <input
@@ -46,7 +46,7 @@ export function PublishBox({ status }: { status: Record<string, unknown> }) {
             onInput={(event) => setKey(event.currentTarget.value.trim())}
           />
         </label>
-      </div>
+      </form>
       {lines.map((line) => (
         <CopyLine key={line.label} {...line} hidden={secret} />
       ))}

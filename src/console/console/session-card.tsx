@@ -29,7 +29,7 @@ export function SessionCard({ session, now, onDenied }: { session: Session; now:
         <Fact name="Input" value={inputText(session)} />
         <Fact name="From" value={`${(session.protocol ?? "–").toUpperCase()} · ${session.remote ?? "–"}`} />
         <Fact name="Since" value={since(session, now)} />
-        <Fact name="Latency in" value={milliseconds(partAge(session))} strong />
+        <Fact name="Part age" value={milliseconds(partAge(session))} strong />
       </dl>
       {running && <LatencyGraph session={session} />}
       <Renditions session={session} />

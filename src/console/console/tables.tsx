@@ -20,7 +20,7 @@ export function Channels({ channels, sessions }: { channels: Channel[]; sessions
           {channels.map((channel) => (
             <li key={channel.name}>
               <a href={`/watch/${encodeURIComponent(channel.name)}`}>{channel.name}</a>
-              <span class="dim">{ladderText(channel.ladder)}</span>
+              <span class="dim ladder">{ladderText(channel.ladder)}</span>
               <span class="spacer" />
               <StateBadge state={stateOf(channel.name, sessions)} />
               <a class="button" href={`/watch/${encodeURIComponent(channel.name)}`}>
