@@ -18,6 +18,8 @@ export class AdtsPesStream implements Stream {
   /** Begin of a frame whose end has not come yet: less than the 8191 bytes a frame can have. */
   #rest: Buffer = Buffer.alloc(0);
   #restDamaged = false;
+  /** Header of the last frame. */
+  #last: AdtsHeader | null = null;
   #anchorTicks: number | null = null;
   #samples = 0;
 
@@ -40,7 +42,7 @@ export class AdtsPesStream implements Stream {
     let at = 0;
     while (at + ADTS_HEADER_BYTES <= bytes.length) {
       const header = parseAdts(bytes, at);
-      if (!header || !(inStep || isFollowed(bytes, at, header))) {
+      if (!header || (!(inStep && this.#isUsual(header)) && !this.#isFollowed(bytes, at, header))) {
         if (inStep) this.#events.lost("no AAC frame where one should begin");
         inStep = false;
         const next = bytes.indexOf(0xff, at + 1);
@@ -54,6 +56,7 @@ export class AdtsPesStream implements Stream {
       if (at + header.frameBytes > bytes.length) break;
       this.#frame(bytes.subarray(at + header.headerBytes, at + header.frameBytes), header, damaged);
       inStep = true;
+      this.#last = header;
       at += header.frameBytes;
     }
     if (at >= own && at < bytes.length && stamp !== null) this.#anchor(stamp);
@@ -106,10 +109,22 @@ export class AdtsPesStream implements Stream {
       return false;
     }
   }
+
+  /** Whether it says what the frames before said; the first one has nothing to differ from. */
+  #isUsual(header: AdtsHeader): boolean {
+    return this.#last === null || isSameStream(this.#last, header);
+  }
+
+  /** Whether this is a frame, by where it ends: with the data, or before another frame of its kind. */
+  #isFollowed(bytes: Buffer, at: number, header: AdtsHeader): boolean {
+    const end = at + header.frameBytes;
+    if (end === bytes.length) return true;
+    if (end + ADTS_HEADER_BYTES > bytes.length) return this.#isUsual(header); // cannot be seen yet
+    const next = parseAdts(bytes, end);
+    return next !== null && isSameStream(header, next);
+  }
 }
 
-/** Whether another frame begins where this one ends, as far as can be seen. */
-function isFollowed(bytes: Buffer, at: number, header: AdtsHeader): boolean {
-  const next = at + header.frameBytes;
-  return next + ADTS_HEADER_BYTES > bytes.length || parseAdts(bytes, next) !== null;
+function isSameStream(a: AdtsHeader, b: AdtsHeader): boolean {
+  return a.sampleRate === b.sampleRate && a.channels === b.channels && a.objectType === b.objectType;
 }

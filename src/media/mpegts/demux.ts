@@ -57,7 +57,8 @@ class Demuxer {
   readonly #reported = new Set<string>();
   #programsVersion = -1;
   #program: number | null = null;
-  #clockPid = NULL_PID;
+  /** -1: none, or not known yet. */
+  #clockPid = -1;
   #streams: Elementary[] = [];
 
   constructor(emit: (event: DemuxEvent) => void) {
@@ -202,7 +203,7 @@ class Demuxer {
 
   /** Make the streams those of the map; the ones that stay are left alone. */
   #take(map: ProgramMap): void {
-    this.#clockPid = map.clockPid;
+    this.#clockPid = map.clockPid === NULL_PID ? -1 : map.clockPid;
     const wanted = this.#choose(map);
     const kept = this.#streams.filter((old) => wanted.some((now) => isSame(old, now)));
     const gone = this.#streams.filter((old) => !kept.includes(old));

@@ -59,7 +59,8 @@ export type Unit = Readonly<{
   timeNs: bigint;
   /** Decode time, TAI ns, never above timeNs. */
   decodeNs: bigint;
-  /** Decoding can start here (IDR; every audio frame). */
+  /** Decoding can start here: every audio frame; of video also the first picture of an open group and of a gradual
+   *  refresh, before which later units may still refer (isInstantRefresh of media/codec tells an IDR from these). */
   randomAccess: boolean;
   /** Bytes of it, or of a picture it may refer to, were lost (continuity error, bad syntax) since the last IDR. */
   damaged: boolean;
