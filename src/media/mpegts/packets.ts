@@ -4,8 +4,9 @@
 
 export const PACKET_BYTES = 188;
 const SYNC = 0x47;
+const STAMP_BYTES = 4;
 /** Plain, with a 4-byte time stamp before (M2TS), with 16 bytes of error correction behind. */
-const STRIDES = [PACKET_BYTES, 192, 204] as const;
+const STRIDES = [PACKET_BYTES, STAMP_BYTES + PACKET_BYTES, 204] as const;
 const STRIDE_MAX = 204;
 const PROOF_PACKETS = 3;
 /** Enough to find PROOF_PACKETS from any offset. */
@@ -86,7 +87,7 @@ export class PacketReader {
     while (at >= 0 && (last ? at + PACKET_BYTES : at + SEARCH_BYTES) <= bytes.length) {
       const stride = STRIDES.find((candidate) => isInStep(bytes, at, candidate));
       if (stride !== undefined) {
-        this.#skip(at);
+        this.#skip(at === STAMP_BYTES && stride === STAMP_BYTES + PACKET_BYTES ? 0 : at);
         this.#stride = stride;
         return bytes.subarray(at);
       }
