@@ -9,6 +9,8 @@ import { START_NS, TestSource } from "./testing/source.ts";
 
 const SECOND_NS = 1_000_000_000n;
 const AUDIO_UNIT_NS = 21_333_334n;
+/** What the encoder (4 frames), the resampler and the decoder (5 units) of a worker begin with. */
+const AUDIO_PRE_ROLL_NS = 120_000_000n + 5n * AUDIO_UNIT_NS;
 
 function openLog(options: Partial<ConstructorParameters<typeof SessionLog>[0]> = {}): SessionLog {
   return new SessionLog({ session: "s1", bytesMax: 50_000_000, keepNs: 12n * SECOND_NS, ...options });
@@ -96,7 +98,7 @@ for (const gopFrames of [1, 7, 60, 250])
         log.storedThrough(instant);
         const read = readAll(log.openReader({ era: 0, frame }));
         const audioFrom = appended.findIndex(
-          (e) => isAudio(e) && e.timeNs + AUDIO_UNIT_NS > instant - 8n * AUDIO_UNIT_NS,
+          (e) => isAudio(e) && e.timeNs + AUDIO_UNIT_NS > instant - AUDIO_PRE_ROLL_NS,
         );
         const video = appended.findLastIndex((e) => isVideoStart(e) && (e as Unit).index <= frame - 2);
         const start = video < 0 ? 0 : Math.min(video, audioFrom);
@@ -110,7 +112,7 @@ for (const gopFrames of [1, 7, 60, 250])
       assert.ok(gopFrames > 100 || log.first > 500, "eviction took place");
     });
 
-test("audio alone: units from eight before the frame on", () => {
+test("audio alone: from the pre-roll of the frame on", () => {
   const log = openLog({ keepNs: 0n });
   const source = new TestSource({ video: false, rate: rate(25) });
   const appended = fill(log, source, 500);
@@ -119,7 +121,7 @@ test("audio alone: units from eight before the frame on", () => {
   log.storedThrough(instant);
   assert.ok(log.first > 300);
   const read = readAll(log.openReader({ era: 0, frame })).filter(({ entry }) => isAudio(entry));
-  const expected = appended.findIndex((e) => isAudio(e) && e.timeNs + AUDIO_UNIT_NS > instant - 8n * AUDIO_UNIT_NS);
+  const expected = appended.findIndex((e) => isAudio(e) && e.timeNs + AUDIO_UNIT_NS > instant - AUDIO_PRE_ROLL_NS);
   assert.equal(read[0]!.position, expected);
 });
 

@@ -8,7 +8,10 @@ import { spanNs, timeOf } from "#media/time/rate.ts";
 import { Deque } from "./deque.ts";
 
 const PRE_ROLL_FRAMES = 2;
-const PRE_ROLL_AUDIO_UNITS = 8;
+/** Of coded audio: four units before the one with the first sample needed. That sample lies four frames of the output's
+ *  encoder (85 ms) and a resampler's filter before the segment. */
+const PRE_ROLL_AUDIO_UNITS = 5;
+const PRE_ROLL_AUDIO_NS = 120_000_000n;
 /** Kept on top of the pre-roll: a source frame lies up to half a frame beside its slot, and the sample rate may change. */
 const MARGIN_FRAMES = 1;
 const MARGIN_AUDIO_UNITS = 2;
@@ -59,7 +62,7 @@ export class Starts {
     const rate = this.#eras.at(-1)?.rate;
     if (rate === undefined) return null;
     const videoNs = fromNs - spanNs(rate, PRE_ROLL_FRAMES + MARGIN_FRAMES);
-    const audioNs = fromNs - BigInt(PRE_ROLL_AUDIO_UNITS + MARGIN_AUDIO_UNITS) * this.#longestAudioUnitNs;
+    const audioNs = fromNs - this.#audioPreRollNs(MARGIN_AUDIO_UNITS);
     const place = this.#starts.firstPlace((start) => start.timeNs > videoNs || start.audioEndBeforeNs > audioNs);
     return place === 0 ? null : this.#starts.at(place - 1)!.position;
   }
@@ -77,7 +80,7 @@ export class Starts {
     const place = this.#starts.firstPlace((start) => start.timeNs > videoNs);
     if (place === 0) return null;
     const { position } = this.#starts.at(place - 1)!;
-    const audioNs = timeOf(grid.rate, frame) - BigInt(PRE_ROLL_AUDIO_UNITS) * this.#longestAudioUnitNs;
+    const audioNs = timeOf(grid.rate, frame) - this.#audioPreRollNs(0);
     if (this.#evictedAudioEndNs > audioNs) return null;
     return this.#firstAudioEndingAfter(audioNs, position, ring);
   }
@@ -85,6 +88,10 @@ export class Starts {
   /** The oldest start held. */
   first(): number | null {
     return this.#starts.at(0)?.position ?? null;
+  }
+
+  #audioPreRollNs(marginUnits: number): bigint {
+    return PRE_ROLL_AUDIO_NS + BigInt(PRE_ROLL_AUDIO_UNITS + marginUnits) * this.#longestAudioUnitNs;
   }
 
   #firstAudioEndingAfter(audioNs: bigint, before: number, ring: Iterable<Positioned>): number {
