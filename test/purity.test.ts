@@ -6,9 +6,12 @@ import { strict as assert } from "node:assert";
 import { type ChildProcess, spawn } from "node:child_process";
 import { after, before, test } from "node:test";
 import { seededRandom } from "#base/random.ts";
+import type { Entry, Positioned } from "#media/session-log/entries.ts";
+import { SessionLog } from "#modules/ingest/log/session-log.ts";
 import { CASES } from "#modules/transcode/testing/cases.ts";
 import { assertSameFrom, runOver, segmentsOf } from "#modules/transcode/testing/runs.ts";
 import { stalls } from "#modules/transcode/testing/session-log.ts";
+import type { LogSource } from "#modules/transcode/types.ts";
 import { nodeAv } from "#platform/av/drivers/node-av.ts";
 
 const isFull = process.env.PURITY === "full";
@@ -27,6 +30,21 @@ after(() => {
   for (const burner of burners) burner.kill("SIGKILL");
 });
 
+/** The gateway's own log, which decides where a reader starts. */
+function served(log: readonly Positioned<Entry>[], pause: () => Promise<void>): LogSource {
+  const held = new SessionLog({ session: "s1", bytesMax: 1e9, keepNs: 1_000_000_000_000n });
+  for (const { entry } of log) held.append(entry);
+  return {
+    async *entries(from, signal) {
+      for await (const entry of held.openReader(from ?? "first")) {
+        if (signal.aborted) return;
+        await pause();
+        yield entry;
+      }
+    },
+  };
+}
+
 for (const [i, { name, make }] of CASES.entries()) {
   test(`joiners make the bytes of the reference: ${name}`, async () => {
     const log = await make(seconds);
@@ -37,7 +55,8 @@ for (const [i, { name, make }] of CASES.entries()) {
     for (let join = 0; join < joins; join += 1) {
       const segment = segments[random.int(1, segments.length)]!;
       const from = { era: segment.era, frame: segment.start };
-      const joiner = await runOver(av, log, { from, pause: stalls(seed * 100 + join) });
+      const source = served(log, stalls(seed * 100 + join));
+      const joiner = await runOver(av, log, { from, source });
       assert.ok(assertSameFrom(reference, joiner, segment, log) > 3);
     }
   });

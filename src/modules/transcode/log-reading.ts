@@ -150,7 +150,7 @@ export class LogReading {
   #placeOf(unit: Unit, era: EraOpened): { era: EraOpened; slot: number } | null {
     if (indexAt(era.rate, unit.timeNs) >= era.frame) return { era, slot: unit.index };
     const before = this.#timeline.eras().at(-2);
-    return before ? { era: before, slot: indexAt(before.rate, unit.timeNs) } : null;
+    return before ? { era: before, slot: Math.min(indexAt(before.rate, unit.timeNs), era.previousEnd! - 1) } : null;
   }
 
   async #audioUnit(track: AudioTrack, unit: Unit, era: EraOpened): Promise<void> {
