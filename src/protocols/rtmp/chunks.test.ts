@@ -65,15 +65,17 @@ test("the writer uses each header format, and format 3 only where all receivers 
   const writer = new ChunkWriter();
   const formats = [
     [0, 10],
-    [20, 10], // same size right after format 0: format 2, not 3
+    [0, 10], // the same again, but right after format 0: format 2, not 3
+    [20, 10],
     [40, 10],
     [60, 11],
     [50, 11], // back in time
+    [50, 11], // no step, but right after format 0
   ].map(([timestampMs, bytes]) => {
     const message = { type: 8, streamId: 1, timestampMs: timestampMs!, body: Buffer.alloc(bytes!) };
     return writer.write(4, message)[0]! >> 6;
   });
-  assert.deepEqual(formats, [0, 2, 3, 1, 0]);
+  assert.deepEqual(formats, [0, 2, 2, 3, 1, 0, 2]);
 });
 
 test("the four header formats, as other programs write them", () => {
@@ -167,6 +169,18 @@ test("memory is bounded: the number of chunk streams, and the bytes of unfinishe
   large.read(begun(3));
   large.read(begun(4));
   assert.throws(() => large.read(begun(5)), malformed(/unfinished/));
+});
+
+test("what was finished or aborted no longer counts as unfinished", () => {
+  const { reader, read } = reading({ unfinishedBytesMax: 300 });
+  const message = { type: 9, streamId: 1, timestampMs: 0, body: Buffer.alloc(200) };
+  const whole = new ChunkWriter().write(6, message);
+  const firstChunk = whole.subarray(0, 12 + 128);
+  for (let i = 0; i < 5; i += 1) {
+    assert.equal(read(whole).length, 1);
+    read(firstChunk);
+    reader.abort(6);
+  }
 });
 
 test("small arrivals cost no more memory than their bytes", () => {

@@ -1,5 +1,6 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
+import { PlatformError } from "#base/errors.ts";
 import { encodeAmf0 } from "#media/flv/amf0.ts";
 import { CHUNK_STREAM } from "./link.ts";
 import { numberMessage, RTMP_LIMITS, setPeerBandwidth, TYPE, userControl } from "./message.ts";
@@ -227,6 +228,36 @@ test("a bandwidth is answered with our window, once per value; pings with their 
   peer.clock.advance(1000);
   peer.send(userControl(6, 5), CHUNK_STREAM.control);
   assert.equal(control(TYPE.userControl), 2);
+});
+
+test("a PlatformError thrown by the owner fails the session; a defect is thrown on", () => {
+  const throwing = (error: Error) => (event: RtmpServerEvent, server: RtmpServerSession) => {
+    if (event.kind === "media") throw error;
+    accepting(event, server);
+  };
+  const peer = new RawPeer({ on: throwing(new PlatformError("media.malformed", "No such codec.")) });
+  peer.askPublish("x");
+  peer.send(video(0), CHUNK_STREAM.video);
+  assert.equal(failure(peer), "media.malformed: No such codec.");
+
+  const broken = new RawPeer({ on: throwing(new TypeError("a defect")) });
+  broken.askPublish("x");
+  assert.throws(() => broken.send(video(0), CHUNK_STREAM.video), /a defect/);
+});
+
+test("commands are counted anew after each publication", () => {
+  const peer = new RawPeer({ on: accepting });
+  const chatter = (count: number) => {
+    for (let i = 0; i < count; i += 1) peer.call(0, "_checkbw", 0, null);
+  };
+  peer.askPublish("x");
+  chatter(RTMP_LIMITS.commandsMax - 2);
+  peer.call(1, "closeStream", 0, null);
+  peer.call(1, "publish", 0, null, "x", "live");
+  chatter(RTMP_LIMITS.commandsMax);
+  assert.deepEqual(peer.kinds, ["connect", "publish", "unpublish", "publish"]);
+  chatter(1);
+  assert.match(failure(peer), /more than 100 commands/);
 });
 
 test("an unknown call gets an error, an unknown notice none", () => {

@@ -45,7 +45,8 @@ export type RtmpServerEvent =
   | Readonly<{ kind: "unpublish"; streamId: number }>
   /** Nothing more is read until `refusePlay`. */
   | Readonly<{ kind: "play"; streamId: number; app: string; name: string; query: Query }>
-  /** rtmp.malformed, or ingest.no_data when the peer asked for nothing in time. The last event: close the socket. */
+  /** rtmp.malformed; ingest.no_data when the peer asked for nothing in time; or what `on` threw. The last event: close
+   *  the socket. */
   | Readonly<{ kind: "failed"; error: PlatformError }>;
 
 /** In the protocol's own words, such as NetStream.Publish.BadName and NetStream.Publish.Denied. */
@@ -56,6 +57,7 @@ export type RtmpServerDeps = Readonly<{
   random: Random;
   /** Its queue is the owner's to bound. */
   send: (bytes: Uint8Array) => void;
+  /** A PlatformError that it throws (media that cannot be read, say) fails the session; it comes back as `failed`. */
   on: (event: RtmpServerEvent) => void;
   limits?: Partial<RtmpLimits>;
   /** Codecs by FourCC that we take; told to clients that know enhanced RTMP. */

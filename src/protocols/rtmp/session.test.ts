@@ -7,6 +7,7 @@ import { memoryNetwork } from "#platform/network/drivers/memory.ts";
 import type { TcpConnection } from "#platform/network/network.ts";
 import { parseRtmpUrl } from "./address.ts";
 import { type RtmpClientEvent, RtmpClientSession } from "./client.ts";
+import { findDigest } from "./handshake.ts";
 import { type RtmpServerEvent, RtmpServerSession } from "./server.ts";
 
 type World = {
@@ -128,6 +129,22 @@ test("a server that never answers is unreachable", () => {
   assert.ok(events[0]?.kind === "failed" && events[0].error.code === "network.unreachable");
   client.receive(Buffer.alloc(5000, 3));
   assert.equal(events.length, 1);
+});
+
+test("a client signs its greeting when told to", () => {
+  for (const digest of [true, false]) {
+    const sent: Buffer[] = [];
+    new RtmpClientSession({
+      clock: simClock(),
+      random: seededRandom(1),
+      digest,
+      address: parseRtmpUrl("rtmp://server/live/x"),
+      send: (bytes) => sent.push(Buffer.from(bytes)),
+      on: () => {},
+    });
+    const c1 = sent[0]!.subarray(1);
+    assert.equal(findDigest(c1, Buffer.from("Genuine Adobe Flash Player 001")) !== null, digest);
+  }
 });
 
 test("addresses: application and name, ports, and what is wrong", () => {
