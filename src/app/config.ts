@@ -2,7 +2,6 @@
 // later wins. The result is one frozen value. Whatever is wrong is told at once, all of it, each with where it was
 // written and what is allowed; nobody should have to start five times to learn of five mistakes.
 import { readFileSync } from "node:fs";
-import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { PlatformError } from "#base/errors.ts";
 import type { LogLevel } from "#base/log.ts";
@@ -10,6 +9,7 @@ import { asSchema, type Path, pathText, type Wrong, wrongFields } from "#base/sc
 import { channelConflicts } from "#control/channel-schema.ts";
 import { DEMO_CHANNEL, hashKey, type StoredChannel } from "#control/channels.ts";
 import { channelDefaults } from "#media/channel.ts";
+import { isLoopback } from "#platform/network/loopback.ts";
 import { type ConfigFile, configSchema, ROLES, type Role } from "./config-schema.ts";
 import { environmentLayer, fileLayer, type Layer, type Options, optionLayer } from "./config-sources.ts";
 
@@ -163,12 +163,6 @@ function exposureMistakes(host: string, secrets: GivenSecrets): string[] {
   if (missing.length === 0) return [];
   const names = missing.map(([, name]) => name).join(" and ");
   return [`host ${host} can be reached from other machines: set ${names} first, or listen on 127.0.0.1`];
-}
-
-/** Whether only this machine reaches that address. */
-export function isLoopback(host: string): boolean {
-  if (isIP(host) === 4) return host.startsWith("127.");
-  return host === "localhost" || host === "::1";
 }
 
 function complete(file: ConfigFile, path: string | null, folder: string): Config {

@@ -1,0 +1,147 @@
+// What the API answers and takes, as JSON Schema: the source of the OpenAPI document and of the checks.
+import Type from "typebox";
+import { channelName, channelSettings, keyName, keyText } from "#control/channel-schema.ts";
+
+const closed = { additionalProperties: false };
+const text = Type.String();
+const count = Type.Integer({ minimum: 0 });
+const textOrNull = Type.Union([Type.Null(), text]);
+const numberOrNull = Type.Union([Type.Null(), Type.Number()]);
+const words = (...values: string[]) => Type.Union(values.map((value) => Type.Literal(value)));
+
+export const itemsOf = <T extends Parameters<typeof Type.Array>[0]>(item: T) =>
+  Type.Object({ items: Type.Array(item) }, closed);
+
+export const problem = Type.Object({
+  type: text,
+  title: text,
+  status: Type.Integer(),
+  detail: text,
+  code: text,
+  errors: Type.Optional(Type.Array(Type.Object({ field: text, message: text }, closed))),
+});
+
+const settings = Type.Partial(Type.Object(channelSettings)).properties;
+const keysWanted = Type.Optional(
+  Type.Array(Type.Object({ name: keyName, key: Type.Optional(keyText) }, closed), { maxItems: 100 }),
+);
+
+/** A key without `key` gets a new one, unless the channel has one of that name: then that stays. */
+export const channelCreate = Type.Object({ name: channelName, ...settings, keys: keysWanted }, closed);
+export const channelReplace = Type.Object({ name: Type.Optional(channelName), ...settings, keys: keysWanted }, closed);
+export const channelPatch = channelReplace;
+
+export const channel = Type.Object(
+  {
+    name: channelName,
+    origin: words("file", "auto", "demo"),
+    readOnly: Type.Boolean(),
+    ...channelSettings,
+    /** `key` only in the answer to the request that made it. */
+    keys: Type.Array(Type.Object({ name: text, key: Type.Optional(text) }, closed)),
+    playback: text,
+    watch: text,
+  },
+  closed,
+);
+
+const rate = Type.Object({ num: Type.Integer(), den: Type.Integer() }, closed);
+
+export const session = Type.Object(
+  {
+    id: text,
+    channel: text,
+    tenant: text,
+    state: words("starting", "live", "interrupted", "ending", "ended", "failed"),
+    endReason: Type.Union([Type.Null(), words("publisher", "lost", "stopped", "refused", "failed")]),
+    anchor: Type.Union([Type.Null(), Type.Object({ time: text, taiNs: text }, closed)]),
+    msnBase: count,
+    protocol: text,
+    remote: text,
+    startedAt: text,
+    tracks: Type.Array(
+      Type.Object({
+        track: count,
+        kind: words("video", "audio"),
+        codec: text,
+        width: Type.Optional(count),
+        height: Type.Optional(count),
+        interlaced: Type.Optional(Type.Boolean()),
+        bitDepth: Type.Optional(count),
+        sampleRate: Type.Optional(count),
+        channels: Type.Optional(count),
+        language: Type.Optional(text),
+      }),
+    ),
+    rate: Type.Union([Type.Null(), rate]),
+    renditions: Type.Array(
+      Type.Object({
+        name: text,
+        nextFrame: numberOrNull,
+        parts: count,
+        segments: count,
+        gaps: count,
+        bytes: count,
+        partAgeMs: numberOrNull,
+      }),
+    ),
+    counters: Type.Object({
+      bytesIn: count,
+      units: count,
+      damagedUnits: count,
+      droppedUnits: count,
+      continuityErrors: count,
+      holes: count,
+      readersCut: count,
+      returns: count,
+    }),
+    log: Type.Object({ first: count, next: count, bytes: count, readers: count }),
+    copiesThatDiffer: count,
+    waiters: count,
+    workers: Type.Array(
+      Type.Object({ id: text, phase: text, node: text, pid: Type.Union([Type.Null(), count]) }, closed),
+    ),
+  },
+  closed,
+);
+
+export const worker = Type.Object(
+  {
+    id: text,
+    role: words("transcode", "demo-source"),
+    phase: text,
+    session: textOrNull,
+    connected: Type.Boolean(),
+    node: text,
+    pid: Type.Union([Type.Null(), count]),
+    build: textOrNull,
+    cpuClass: textOrNull,
+    frame: numberOrNull,
+    speed: numberOrNull,
+    encodedFrames: numberOrNull,
+  },
+  closed,
+);
+
+export const refusal = Type.Object(
+  { at: text, code: text, message: text, protocol: text, channel: textOrNull, remote: text },
+  closed,
+);
+
+const counts = Type.Object({}, { additionalProperties: count });
+
+/** Open: the process that serves it adds what it knows (ports, process ids). */
+export const status = Type.Object({
+  version: text,
+  startedAt: text,
+  ready: Type.Boolean(),
+  gateway: Type.Object({ connected: Type.Boolean(), url: textOrNull }),
+  origins: Type.Array(Type.Object({ name: text, connected: Type.Boolean() }, closed)),
+  channels: count,
+  sessions: counts,
+  workers: counts,
+});
+
+export const health = Type.Object({ status: text });
+export const named = Type.Object({ name: channelName }, closed);
+export const identified = Type.Object({ id: Type.String({ maxLength: 128 }) }, closed);
