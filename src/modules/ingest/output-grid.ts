@@ -1,0 +1,187 @@
+// The output side of a session: which frames are given already, and the decisions that place the next ones. It appends
+// eras, holes, splices and the end, and never contradicts what a reader of the log may have concluded before.
+import { assert } from "#base/assert.ts";
+import type { EndReason, Entry, EraOpened } from "#media/session-log/entries.ts";
+import { indexAt, indexAtOrAfter, indexOnGridAtOrAfter, timeOf } from "#media/time/rate.ts";
+import { segmentStart } from "#media/time/segmentation.ts";
+import type { EraPlan } from "./plan-era.ts";
+
+/** What a session log is to its writer. @returns the entry's position */
+export interface EntrySink {
+  append(entry: Entry): number;
+}
+
+/** Where a session stood when its process died. */
+export type GridState = Readonly<{ era: EraOpened; next: number }>;
+
+export class OutputGrid {
+  readonly #sink: EntrySink;
+  #era: EraOpened | null = null;
+  #previous: EraOpened | null = null;
+  #next = 0;
+  #floorNs = 0n;
+  /** Where the open segment begins that a splice or an era cut off the regular grid. */
+  #cut = 0;
+  #planned: { end: number; frame: number; plan: EraPlan } | null = null;
+  holes = 0;
+
+  constructor(sink: EntrySink, state: GridState | null) {
+    this.#sink = sink;
+    if (!state) return;
+    this.#era = state.era;
+    this.#next = Math.max(state.next, state.era.frame);
+    this.#cut = state.era.frame;
+    this.#floorNs = this.#instant(this.#next);
+  }
+
+  get era(): EraOpened | null {
+    return this.#era;
+  }
+
+  /** First frame that nothing is decided about. */
+  get next(): number {
+    return this.#next;
+  }
+
+  /** What ends before it comes too late: a hole is there, or the session had not begun. */
+  get floorNs(): bigint {
+    return this.#floorNs;
+  }
+
+  get #open(): EraOpened {
+    assert.ok(this.#era, "an era is open");
+    return this.#era;
+  }
+
+  #instant(frame: number): bigint {
+    return timeOf(this.#open.rate, frame);
+  }
+
+  /** Start an era at once: the first at the frame nearest to `timeNs`, a later one with a splice at the nearest free frame.
+   *  @returns the instant of its first frame */
+  openEra(plan: EraPlan, timeNs: bigint): bigint {
+    if (this.#era === null) this.#enter({ ...plan, era: 0, frame: indexAt(plan.rate, timeNs), previousEnd: null });
+    else {
+      this.#planned = null; // what was to come is in this plan
+      this.cut(timeNs, { hole: true, splice: true });
+      this.#openAt(this.#next, indexOnGridAtOrAfter(this.#open.rate, this.#next, plan.rate), plan);
+    }
+    this.#floorNs = this.#instant(this.#next);
+    return this.#floorNs;
+  }
+
+  /** Start an era at the next segment boundary, when frames get there. */
+  planEra(plan: EraPlan): void {
+    const end = this.#segmentEnd(this.#next);
+    this.#planned = { end, frame: indexOnGridAtOrAfter(this.#open.rate, end, plan.rate), plan };
+  }
+
+  /** Leave off at the first free frame and go on at the free one nearest to `timeNs`: what is between is a hole, or shows
+   *  the frame before. Nothing before may come any more. @param splice with a discontinuity there
+   *  @returns the instant at which it goes on */
+  cut(timeNs: bigint, { hole, splice }: { hole: boolean; splice: boolean }): bigint {
+    if (hole) this.#holeTo(timeNs);
+    this.#settle(indexAt(this.#open.rate, timeNs));
+    if (splice) {
+      this.#sink.append({ kind: "splice", frame: this.#next, discontinuity: true });
+      this.#cut = this.#next;
+    }
+    this.#floorNs = this.#instant(this.#next);
+    return this.#floorNs;
+  }
+
+  /** Slot of a picture, on the grid of the era that its time lies in; null when that slot is past. */
+  place(timeNs: bigint): number | null {
+    if (this.#planned && indexAt(this.#planned.plan.rate, timeNs) >= this.#planned.frame) this.#openPlanned();
+    const { rate, frame } = this.#open;
+    let index = indexAt(rate, timeNs);
+    let placedNs = timeOf(rate, index);
+    if (index < frame) {
+      // Of the era before: decoding order may put pictures behind the first of the next.
+      if (!this.#previous) return null;
+      index = Math.min(indexAt(this.#previous.rate, timeNs), this.#open.previousEnd! - 1);
+      placedNs = timeOf(this.#previous.rate, index);
+      if (index < this.#previous.frame) return null;
+    } else if (this.#planned) index = Math.min(index, this.#planned.end - 1);
+    return placedNs < this.#floorNs ? null : index;
+  }
+
+  /** Frames that begin before `timeNs` are decided: they were given to a picture or repeat the one before. */
+  settleTo(timeNs: bigint): void {
+    if (this.#planned && indexAtOrAfter(this.#open.rate, timeNs) > this.#planned.end) this.#openPlanned();
+    this.#settle(indexAtOrAfter(this.#open.rate, timeNs));
+  }
+
+  /** A picture that was placed is in the log. */
+  took(timeNs: bigint): void {
+    const most = this.#planned?.end ?? Number.MAX_SAFE_INTEGER;
+    this.#settle(Math.min(most, indexAt(this.#open.rate, timeNs) + 1));
+  }
+
+  /** A hole as time passes: the rest of the open segment part by part, then whole segments. */
+  holeUntil(nowNs: bigint): void {
+    for (let end = this.#holeEnd(); this.#instant(end) <= nowNs; end = this.#holeEnd()) {
+      this.#hole(end);
+      if (this.#planned?.end === end) this.#openPlanned();
+    }
+  }
+
+  /** Nothing comes any more. A session that never began ends at frame 0. */
+  end(reason: EndReason): void {
+    this.#sink.append({ kind: "end", frame: this.#next, reason });
+  }
+
+  #holeTo(timeNs: bigint): void {
+    while (this.#planned && this.#planned.end <= indexAt(this.#open.rate, timeNs)) {
+      this.#hole(this.#planned.end);
+      this.#openPlanned();
+    }
+    this.#hole(indexAt(this.#open.rate, timeNs));
+  }
+
+  #hole(to: number): void {
+    if (to <= this.#next) return;
+    this.#sink.append({ kind: "hole", from: this.#next, to });
+    this.holes += 1;
+    this.#next = to;
+    this.#floorNs = this.#instant(to);
+  }
+
+  #holeEnd(): number {
+    const start = this.#segmentStart(this.#next);
+    const end = this.#segmentEnd(this.#next);
+    if (start === this.#next) return end;
+    const { partFrames } = this.#open;
+    return Math.min(end, start + (Math.floor((this.#next - start) / partFrames) + 1) * partFrames);
+  }
+
+  #segmentStart(frame: number): number {
+    return Math.max(segmentStart(frame, this.#open.segmentFrames), this.#cut <= frame ? this.#cut : 0);
+  }
+
+  #segmentEnd(frame: number): number {
+    return segmentStart(frame, this.#open.segmentFrames) + this.#open.segmentFrames;
+  }
+
+  #settle(frame: number): void {
+    if (frame > this.#next) this.#next = frame;
+  }
+
+  #openPlanned(): void {
+    const { end, frame, plan } = this.#planned!;
+    this.#planned = null;
+    this.#openAt(end, frame, plan);
+  }
+
+  #openAt(end: number, frame: number, plan: EraPlan): void {
+    this.#enter({ ...plan, era: this.#open.era + 1, frame, previousEnd: end });
+  }
+
+  #enter(era: EraOpened): void {
+    this.#previous = this.#era;
+    this.#era = era;
+    this.#next = era.frame;
+    this.#cut = era.frame;
+    this.#sink.append(era);
+  }
+}

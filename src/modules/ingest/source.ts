@@ -1,0 +1,114 @@
+// One publisher as the sequencer knows it: its clock, what it has sent so far, and whether it makes sense.
+import { PlatformError } from "#base/errors.ts";
+import type { DemuxClock, DemuxedUnit } from "#media/demux.ts";
+import { Opening, type TimedUnit } from "./opening.ts";
+import { SourceClock } from "./source-clock.ts";
+
+/** A decode time that steps back this far, or forward this much more than time passed, is another clock. */
+const JUMP_BACK_MS = 500;
+const JUMP_AHEAD_MS = 3000;
+/** The same when the sender has announced a jump. */
+const ANNOUNCED_JUMP_AHEAD_MS = 1000;
+
+const KEY_FRAME_WAIT_MS = 10_000;
+const NO_DATA_MS = 10_000;
+const NO_PROGRESS_MS = 10_000;
+const UNSUPPORTED_WAIT_MS = 1000;
+const SENDING_MS = 1000;
+
+/** onward: the usual. jump: another time. still: the same time again. */
+export type Step = "onward" | "jump" | "still";
+
+export class Source {
+  readonly clock: SourceClock;
+  readonly opening: Opening;
+  readonly #attachedMs: number;
+  unsupported: { what: string; sinceMs: number } | null = null;
+  jumpAnnounced = false;
+  /** Monotonic ms of the newest unit, and of the first after a silence. */
+  unitMs: number | null = null;
+  resumedMs: number | null = null;
+  #progress: { atMs: number; newestNs: bigint };
+  /** Newest unit of the leading track (the picture, or audio when there is none), placed or not. */
+  #last: TimedUnit | null = null;
+  /** A jump was seen, and the clock not tied again since. */
+  #adrift = false;
+
+  constructor(clock: DemuxClock, nowMs: number) {
+    this.clock = new SourceClock(clock);
+    this.opening = new Opening(clock.timescale);
+    this.#attachedMs = nowMs;
+    this.#progress = { atMs: nowMs, newestNs: 0n };
+  }
+
+  timed(unit: DemuxedUnit, arrivedNs: bigint, arrivedMs: number): TimedUnit {
+    this.unitMs = arrivedMs;
+    this.resumedMs ??= arrivedMs;
+    const dtsTicks = this.clock.unwrap(unit.dtsTicks);
+    return { unit, dtsTicks, ptsTicks: this.clock.near(dtsTicks, unit.ptsTicks), arrivedNs, arrivedMs };
+  }
+
+  anchor(ptsTicks: number, timeNs: bigint): void {
+    this.clock.anchor(ptsTicks, timeNs);
+    this.#last = null;
+    this.#adrift = false;
+    this.jumpAnnounced = false;
+  }
+
+  /** How the leading track's time goes on with this unit. */
+  step(timed: TimedUnit): Step {
+    const last = this.#last;
+    const announced = this.jumpAnnounced;
+    this.#last = timed;
+    this.jumpAnnounced = false;
+    if (last !== null && this.#isJump(last, timed, announced)) this.#adrift = true;
+    if (this.#adrift) return "jump";
+    const isStill = last !== null && timed.dtsTicks <= last.dtsTicks && timed.ptsTicks === last.ptsTicks;
+    return isStill ? "still" : "onward";
+  }
+
+  #isJump(last: TimedUnit, timed: TimedUnit, announced: boolean): boolean {
+    const stepMs = this.clock.spanMs(last.dtsTicks, timed.dtsTicks);
+    const aheadMs = stepMs - (timed.arrivedMs - last.arrivedMs);
+    if (announced) return stepMs < 0 || aheadMs > ANNOUNCED_JUMP_AHEAD_MS;
+    return stepMs < -JUMP_BACK_MS || aheadMs > JUMP_AHEAD_MS;
+  }
+
+  /** A unit was appended. @param newestNs media time reached */
+  progress(atMs: number, newestNs: bigint): void {
+    if (newestNs > this.#progress.newestNs) this.#progress = { atMs, newestNs };
+  }
+
+  /** Why it should be turned away now; null while there is no reason.
+   *  @param needsRandomAccess what comes cannot be decoded before one */
+  fault(nowMs: number, needsRandomAccess: boolean): PlatformError | null {
+    if (this.clock.anchored) return this.#standstill(nowMs, needsRandomAccess);
+    const { unsupported, opening } = this;
+    const sinceMs = nowMs - this.#attachedMs;
+    if (unsupported && opening.tracks.length === 0 && nowMs - unsupported.sinceMs >= UNSUPPORTED_WAIT_MS)
+      return new PlatformError(
+        "ingest.unsupported_codec",
+        `Nothing in the stream can be taken (${unsupported.what}). Send H.264 or HEVC video, AAC audio.`,
+      );
+    if (this.unitMs === null && sinceMs >= NO_DATA_MS)
+      return new PlatformError("ingest.no_data", `No media came within ${NO_DATA_MS / 1000} s.`);
+    return sinceMs >= KEY_FRAME_WAIT_MS ? noKeyFrame() : null;
+  }
+
+  #standstill(nowMs: number, needsRandomAccess: boolean): PlatformError | null {
+    const isSending = this.unitMs !== null && nowMs - this.unitMs <= SENDING_MS;
+    const sinceMs = Math.max(this.#progress.atMs, this.resumedMs ?? 0);
+    if (!isSending || nowMs - sinceMs < NO_PROGRESS_MS) return null;
+    if (needsRandomAccess) return noKeyFrame();
+    const seconds = NO_PROGRESS_MS / 1000;
+    return new PlatformError("ingest.garbage", `The stream's time stamps have stood still for ${seconds} s.`);
+  }
+}
+
+function noKeyFrame(): PlatformError {
+  const seconds = KEY_FRAME_WAIT_MS / 1000;
+  return new PlatformError(
+    "ingest.no_key_frame",
+    `No key frame came within ${seconds} s. Set the encoder's key frame interval to 2 s.`,
+  );
+}

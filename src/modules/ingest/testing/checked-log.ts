@@ -1,0 +1,114 @@
+// A sink that holds a session's log and checks, entry by entry, what every reader relies on. A test that drives the
+// sequencer into it needs no assertions of its own for that.
+import { strict as assert } from "node:assert";
+import { type Entry, type EraOpened, INTERLEAVE_MAX_NS, type Track, type Unit } from "#media/session-log/entries.ts";
+import { indexAt, indexOnGridAtOrAfter, timeOf } from "#media/time/rate.ts";
+import { segmentStart } from "#media/time/segmentation.ts";
+import type { EntrySink } from "../output-grid.ts";
+
+export class CheckedLog implements EntrySink {
+  readonly entries: Entry[] = [];
+  readonly #eras: EraOpened[] = [];
+  #tracks: readonly Track[] = [];
+  /** First frame of the newest era that is neither given nor a hole. */
+  #next = 0;
+  #floor = 0;
+  #splices = new Set<number>();
+  readonly #newest = new Map<number, bigint>();
+  readonly #audioEndNs = new Map<number, bigint>();
+  ended = false;
+
+  append(entry: Entry): number {
+    assert.ok(!this.ended, `${entry.kind} after the end`);
+    this.#check(entry);
+    this.entries.push(entry);
+    return this.entries.length - 1;
+  }
+
+  get next(): number {
+    return this.#next;
+  }
+
+  units(track?: number): Unit[] {
+    return this.entries.filter(
+      (entry): entry is Unit => entry.kind === "unit" && (track === undefined || entry.track === track),
+    );
+  }
+
+  of<K extends Entry["kind"]>(kind: K): Extract<Entry, { kind: K }>[] {
+    return this.entries.filter((entry): entry is Extract<Entry, { kind: K }> => entry.kind === kind);
+  }
+
+  #check(entry: Entry): void {
+    if (entry.kind === "tracks") this.#tracks = entry.tracks;
+    else if (entry.kind === "era") this.#era(entry);
+    else if (entry.kind === "hole") this.#hole(entry.from, entry.to);
+    else if (entry.kind === "splice") {
+      assert.ok(entry.frame >= this.#next, `splice at ${entry.frame}, which is given: ${this.#next} is free`);
+      this.#next = entry.frame;
+      this.#floor = entry.frame;
+      this.#splices.add(entry.frame);
+    } else if (entry.kind === "end") {
+      assert.ok(entry.frame >= this.#next, `end at ${entry.frame}, below ${this.#next}`);
+      this.ended = true;
+    } else if (entry.kind === "unit") this.#unit(entry);
+  }
+
+  #era(era: EraOpened): void {
+    const before = this.#eras.at(-1);
+    assert.equal(era.era, this.#eras.length);
+    assert.equal(era.previousEnd === null, before === undefined);
+    if (before) {
+      const end = era.previousEnd!;
+      assert.ok(end >= this.#next, `era ends at ${end}, ${this.#next} is free`);
+      assert.ok(end === segmentStart(end, before.segmentFrames) || this.#splices.has(end), "on a boundary");
+      assert.equal(era.frame, indexOnGridAtOrAfter(before.rate, end, era.rate));
+    }
+    this.#eras.push(era);
+    this.#splices.clear();
+    this.#next = era.frame;
+    this.#floor = era.frame;
+  }
+
+  #hole(from: number, to: number): void {
+    assert.ok(from < to, `hole ${from}..${to}`);
+    assert.ok(from >= this.#next, `hole from ${from}, ${this.#next} is free`);
+    this.#next = to;
+    this.#floor = to;
+  }
+
+  #unit(unit: Unit): void {
+    const track = this.#tracks.find((candidate) => candidate.track === unit.track);
+    assert.ok(track, "the track is known");
+    const era = this.#eras.at(-1);
+    assert.ok(era, "an era is open");
+    assert.ok(unit.decodeNs <= unit.timeNs, "decoded no later than shown");
+    for (const [other, newest] of this.#newest)
+      if (other !== unit.track) assert.ok(newest - unit.timeNs <= INTERLEAVE_MAX_NS, "interleaved within a second");
+    if (track.kind === "audio") this.#audio(unit, track.sampleRate, track.samplesPerUnit);
+    else this.#video(unit, era);
+    if (unit.timeNs > (this.#newest.get(unit.track) ?? 0n)) this.#newest.set(unit.track, unit.timeNs);
+  }
+
+  #audio(unit: Unit, sampleRate: number, samplesPerUnit: number): void {
+    const samples = { num: sampleRate, den: 1 };
+    assert.equal(unit.timeNs, timeOf(samples, unit.index));
+    const endNs = this.#audioEndNs.get(unit.track) ?? 0n;
+    assert.ok(unit.index >= indexAt(samples, endNs), "audio positions rise");
+    this.#audioEndNs.set(unit.track, timeOf(samples, unit.index + samplesPerUnit));
+  }
+
+  #video(unit: Unit, era: EraOpened): void {
+    if (indexAt(era.rate, unit.timeNs) >= era.frame) {
+      const nearest = indexAt(era.rate, unit.timeNs);
+      // Half a frame before a planned border the nearest slot is no longer this era's.
+      const isAtBorder = nearest % era.segmentFrames === 0 && unit.index === nearest - 1;
+      assert.ok(unit.index === nearest || isAtBorder, `slot ${unit.index} instead of ${nearest}`);
+      assert.ok(unit.index >= this.#floor, `slot ${unit.index} is past: ${this.#floor}`);
+      this.#next = Math.max(this.#next, unit.index + 1);
+    } else {
+      const before = this.#eras.at(-2);
+      assert.ok(before && unit.index < era.previousEnd!, "a picture of the era before");
+    }
+  }
+}

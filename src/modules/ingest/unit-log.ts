@@ -1,0 +1,190 @@
+// Units on their way into the log: which slot or sample each gets, whether it still may be appended, whether it is whole.
+import { isInstantRefresh } from "#media/codec/video-stream.ts";
+import {
+  type AudioTrack,
+  INTERLEAVE_MAX_NS,
+  type Track,
+  type Unit,
+  type VideoTrack,
+} from "#media/session-log/entries.ts";
+import { AudioRun } from "./audio-run.ts";
+import type { TimedUnit } from "./opening.ts";
+import type { EntrySink, OutputGrid } from "./output-grid.ts";
+import { audioOf, videoOf } from "./plan-era.ts";
+
+/** Audio that far from everything else belongs to another clock. */
+const ASTRAY_NS = 3_000_000_000n;
+
+/** Pictures that came within this count as coming; then no audio may run so far ahead that they would be too late. */
+const COMING_MS = 1000;
+
+export class UnitLog {
+  readonly #sink: EntrySink;
+  readonly #grid: OutputGrid;
+  #tracks: readonly Track[];
+  readonly #runs = new Map<number, AudioRun>();
+  /** Latest presentation time of each track. */
+  readonly #newestNs = new Map<number, bigint>();
+  /** How far media time had come under earlier clocks. */
+  #floorNs: bigint;
+  /** Audio may not be placed before it. */
+  #audioFloorNs: bigint;
+  #decodeNs = 0n;
+  /** Newest picture: its track, and when it came. */
+  #video: { track: number | null; sinceMs: number } = { track: null, sinceMs: 0 };
+  readonly #damaged = new Set<number>();
+  readonly counters = { units: 0, damagedUnits: 0, droppedUnits: 0, continuityErrors: 0 };
+
+  constructor(sink: EntrySink, grid: OutputGrid, tracks: readonly Track[], floorNs: bigint) {
+    this.#sink = sink;
+    this.#grid = grid;
+    this.#tracks = tracks;
+    this.#floorNs = floorNs;
+    this.#audioFloorNs = floorNs;
+  }
+
+  get tracks(): readonly Track[] {
+    return this.#tracks;
+  }
+
+  /** Media time reached; 0 before there is any. */
+  get newestNs(): bigint {
+    return latest(this.#newestNs.values(), this.#floorNs);
+  }
+
+  setTracks(tracks: readonly Track[]): void {
+    this.#tracks = tracks;
+    for (const track of this.#runs.keys()) if (!tracks.some((other) => other.track === track)) this.#forgetRun(track);
+    this.#sink.append({ kind: "tracks", tracks });
+  }
+
+  /** The track's parameters are others: positions are counted anew, after those of before. */
+  restart(track: number): void {
+    this.#forgetRun(track);
+  }
+
+  /** Another clock, another sender: nothing goes on where it was. */
+  restartAll(): void {
+    for (const track of [...this.#runs.keys()]) this.#forgetRun(track);
+    this.#floorNs = this.newestNs;
+    this.#newestNs.clear();
+    this.#damaged.clear();
+  }
+
+  /** Bytes are missing before what follows. Null: of all tracks. */
+  lost(track: number | null): void {
+    this.counters.continuityErrors += 1;
+    if (track !== null) this.#damaged.add(track);
+    else for (const { track: number } of this.#tracks) this.#damaged.add(number);
+  }
+
+  /** What comes no longer refers to what was lost. */
+  recovered(track: number): void {
+    this.#damaged.delete(track);
+  }
+
+  /** A unit that is not appended. What refers to it is damaged. */
+  drop({ unit }: TimedUnit): void {
+    this.counters.droppedUnits += 1;
+    if (unit.track === videoOf(this.#tracks)?.track) this.#damaged.add(unit.track);
+  }
+
+  /** What readers concluded from audio that went on alone stands: those frames repeat the one before. Without video the
+   *  audio itself fills the frames. */
+  settle(): void {
+    if (this.#grid.era === null) return;
+    const video = videoOf(this.#tracks);
+    if (video === null) return;
+    const videoNs = this.#newestNs.get(video.track) ?? 0n;
+    if (this.newestNs - videoNs > INTERLEAVE_MAX_NS) this.#grid.settleTo(this.newestNs);
+  }
+
+  /** @returns whether it was appended; else it was dropped and counted */
+  video(track: VideoTrack, timed: TimedUnit, timeNs: bigint, decodeNs: bigint): boolean {
+    const index = this.#isLate(track.track, timeNs) ? null : this.#grid.place(timeNs);
+    if (index === null) {
+      this.drop(timed);
+      return false;
+    }
+    this.#decodeNs = decodeNs > this.#decodeNs ? decodeNs : this.#decodeNs;
+    this.#append(timed, {
+      index,
+      timeNs,
+      decodeNs: this.#decodeNs < timeNs ? this.#decodeNs : timeNs,
+      damaged: this.#videoDamage(track, timed),
+    });
+    this.#grid.took(timeNs);
+    this.#video = { track: track.track, sinceMs: timed.arrivedMs };
+    return true;
+  }
+
+  /** @param clockNs what the container's clock says @returns as `video` */
+  audio(track: AudioTrack, timed: TimedUnit, clockNs: bigint): boolean {
+    const run = this.#runOf(track);
+    const index = this.#isAstray(timed, clockNs) ? null : run.place(clockNs);
+    const timeNs = index === null ? null : run.timeOf(index);
+    const endNs = index === null ? 0n : run.timeOf(index + track.samplesPerUnit);
+    if (index === null || timeNs === null || endNs <= this.#grid.floorNs || this.#isLate(track.track, timeNs)) {
+      this.drop(timed);
+      return false;
+    }
+    run.took(index);
+    const damaged = this.#damaged.delete(track.track) || timed.unit.damaged;
+    this.#append(timed, { index, timeNs, decodeNs: timeNs, damaged });
+    if (videoOf(this.#tracks) === null && track === audioOf(this.#tracks)) this.#grid.settleTo(endNs);
+    return true;
+  }
+
+  #append({ unit, arrivedNs }: TimedUnit, placed: Pick<Unit, "index" | "timeNs" | "decodeNs" | "damaged">): void {
+    const { track, randomAccess, payload } = unit;
+    this.#sink.append({ kind: "unit", track, ...placed, randomAccess, arrivedNs, payload });
+    this.counters.units += 1;
+    if (placed.damaged) this.counters.damagedUnits += 1;
+    if (placed.timeNs > (this.#newestNs.get(track) ?? 0n)) this.#newestNs.set(track, placed.timeNs);
+  }
+
+  /** Damage lasts until an instant refresh: other random access points do not forbid references to what was before. */
+  #videoDamage(track: VideoTrack, { unit }: TimedUnit): boolean {
+    const { track: number, randomAccess, payload, damaged } = unit;
+    if (damaged) this.#damaged.add(number);
+    else if (randomAccess && this.#damaged.has(number) && isInstantRefresh(track.codec, payload))
+      this.#damaged.delete(number);
+    return this.#damaged.has(number);
+  }
+
+  /** Another track is so far ahead that readers need not expect this one any more. */
+  #isLate(track: number, timeNs: bigint): boolean {
+    for (const [other, newestNs] of this.#newestNs)
+      if (other !== track && newestNs - timeNs > INTERLEAVE_MAX_NS) return true;
+    return false;
+  }
+
+  #isAstray({ arrivedMs }: TimedUnit, clockNs: bigint): boolean {
+    if (this.#newestNs.size === 0) return false;
+    const aheadNs = clockNs - this.newestNs;
+    if (aheadNs > ASTRAY_NS || aheadNs < -ASTRAY_NS) return true;
+    const { track, sinceMs } = this.#video;
+    const videoNs = track === null ? undefined : this.#newestNs.get(track);
+    return videoNs !== undefined && arrivedMs - sinceMs <= COMING_MS && clockNs - videoNs > INTERLEAVE_MAX_NS;
+  }
+
+  #runOf(track: AudioTrack): AudioRun {
+    const known = this.#runs.get(track.track);
+    if (known) return known;
+    const run = new AudioRun(track, this.#audioFloorNs);
+    this.#runs.set(track.track, run);
+    return run;
+  }
+
+  #forgetRun(track: number): void {
+    const run = this.#runs.get(track);
+    if (run && run.endNs > this.#audioFloorNs) this.#audioFloorNs = run.endNs;
+    this.#runs.delete(track);
+  }
+}
+
+function latest(values: Iterable<bigint>, floor: bigint): bigint {
+  let newest = floor;
+  for (const value of values) if (value > newest) newest = value;
+  return newest;
+}
