@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "#base/clock.ts";
 import { PlatformError } from "#base/errors.ts";
 import { silentLog } from "#base/log.ts";
+import { seededRandom } from "#base/random.ts";
 import type { Entry, EraOpened, Positioned, TracksKnown } from "#media/session-log/entries.ts";
 import { rate, timeOf } from "#media/time/rate.ts";
 import { audioFramesOf } from "#media/time/segmentation.ts";
@@ -397,4 +398,47 @@ test("tracks that are told again do not disturb what runs", async () => {
     sink.parts.map(({ bytes }) => Buffer.from(bytes)),
     reference.parts.map(({ bytes }) => Buffer.from(bytes)),
   );
+});
+
+test("captions are kept, once each, also where pictures are repeated", async () => {
+  const source = rate(15);
+  const video = await makeVideo(videoOf({ rate: source, frames: 60, captions: true }));
+  const count = (pieces: readonly Uint8Array[]) => Buffer.concat(pieces).toString("latin1").split("GA94").length - 1;
+  assert.equal(count(video.units.map(({ payload }) => payload)), 60);
+  const log = buildLog({
+    video,
+    audio: null,
+    rate: R25,
+    sourceRate: source,
+    size: SIZE,
+    renditions: [RUNG, videoRung(180)],
+  });
+  const sink = await runOver(av, log);
+  for (const track of ["v90", "v180"]) {
+    assert.equal((await decodePictures(bytesOf(sink, track))).length, 100);
+    assert.equal(count(bytesOf(sink, track)), 60);
+  }
+});
+
+test("fuzz: whatever the payloads hold, every slot is shown and every sample sounds or is silent", async () => {
+  const video = await makeVideo(videoOf({ frames: 100, gopFrames: 10, bFrames: 2 }));
+  const audio = await makeAudio({ sampleRate: 48_000, channels: 2, frames: 188 });
+  const log = buildLog({ video, audio, rate: R25, size: SIZE, renditions: [RUNG, audioRung] });
+  for (const seed of [1, 2, 3, 4]) {
+    const random = seededRandom(seed);
+    const spoiled = log.map(({ position, entry }) => {
+      if (entry.kind !== "unit" || random.next() < 0.5) return { position, entry };
+      const payload = new Uint8Array(entry.payload);
+      const flips = random.int(1, 30);
+      for (let i = 0; i < flips; i += 1) payload[random.int(0, payload.length)]! ^= 1 << random.int(0, 8);
+      return {
+        position,
+        entry: { ...entry, damaged: true, payload: payload.slice(0, random.int(0, payload.length + 1)) },
+      };
+    });
+    const sink = await runOver(av, spoiled);
+    assert.equal((await decodePictures(bytesOf(sink, "v90"))).length, 100, `seed ${seed}`);
+    const sound = await decodeSound(bytesOf(sink, "audio"));
+    assert.equal(sound.length, partsOf(sink, "audio").length > 0 ? 188 : 0, `seed ${seed}`);
+  }
 });

@@ -4,6 +4,7 @@ import {
   AV_CODEC_FLAG_GLOBAL_HEADER,
   AV_CODEC_FLAG_INTERLACED_DCT,
   AV_CODEC_FLAG_INTERLACED_ME,
+  AV_FRAME_DATA_A53_CC,
   AV_PICTURE_TYPE_I,
   AV_PICTURE_TYPE_NONE,
   AV_PIX_FMT_YUV420P,
@@ -30,6 +31,8 @@ export type SourceVideoSettings = Readonly<{
   interlaced?: boolean;
   /** film: moves, with some grain. noise: cannot be compressed. */
   content?: "film" | "noise";
+  /** Each frame carries a pair of caption bytes. */
+  captions?: boolean;
 }>;
 
 export type SourceUnit = Readonly<{
@@ -120,6 +123,7 @@ export async function makeVideo(settings: SourceVideoSettings): Promise<SourceVi
     });
     frame.pts = BigInt(f * rate.den);
     frame.pictType = f % gopFrames === 0 ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE;
+    if (settings.captions) frame.newSideData(AV_FRAME_DATA_A53_CC, 3).set([0xfc, 0x80 | (f & 0x7f), 0x20]);
     if (interlaced) frame.flags |= FRAME_INTERLACED | FRAME_TOP_FIELD_FIRST;
     check(await context.sendFrame(frame), "encode the source");
     frame.free();
