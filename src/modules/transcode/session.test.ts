@@ -400,6 +400,13 @@ test("tracks that are told again do not disturb what runs", async () => {
   );
 });
 
+test("H.265 comes out as H.264, each frame in its slot", async () => {
+  const settings = videoOf({ codec: "hevc", frames: 75, bFrames: 2 });
+  const log = buildLog({ video: await makeVideo(settings), audio: null, rate: R25, size: SIZE, renditions: [RUNG] });
+  const shown = await shownFrames(await runOver(av, log), settings);
+  assert.deepEqual([...shown], Array.from({ length: 75 }, (_, i) => [firstFrameOf(R25) + i, i]));
+});
+
 test("captions are kept, once each, also where pictures are repeated", async () => {
   const source = rate(15);
   const video = await makeVideo(videoOf({ rate: source, frames: 60, captions: true }));

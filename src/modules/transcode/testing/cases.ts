@@ -65,6 +65,7 @@ export const CASES: readonly Case[] = [
     log: { renditions: [videoRung(180, { preset: "veryfast", maxBitrate: 900_000 }), audioRung] },
   }),
   plan("damaged units, B-frames", { rate: rate(30), video: { bFrames: 2, gopFrames: 20 }, log: { damage: 0.1 } }),
+  plan("H.265 with B-frames", { rate: rate(25), video: { codec: "hevc", bFrames: 2, gopFrames: 30 } }),
   plan("a hole of some segments", { rate: rate(25), video: { gopFrames: 10 }, log: { hole: [57, 171] } }),
   plan("a splice", { rate: NTSC, video: { bFrames: 1 }, log: { splice: 77 } }),
   plan("a source faster than the output, mono at 22.05 kHz", {

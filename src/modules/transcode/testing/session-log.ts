@@ -128,11 +128,11 @@ function sourceOf({ sourceRate, rate: r }: LogSettings): Rate {
   return sourceRate ?? r;
 }
 
-function videoTrack({ size, interlaced = false, rate: r }: LogSettings, { config }: SourceVideo): VideoTrack {
+function videoTrack({ size, interlaced = false, rate: r }: LogSettings, { codec, config }: SourceVideo): VideoTrack {
   return {
     track: 1,
     kind: "video",
-    codec: "h264",
+    codec,
     config,
     ...size,
     pixelAspect: { num: 1, den: 1 },

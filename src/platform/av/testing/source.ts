@@ -11,6 +11,10 @@ import {
 } from "node-av/constants";
 import { CodecContext, Dictionary, Packet, Rational } from "node-av/lib";
 import { seededRandom } from "#base/random.ts";
+import * as hevc from "#media/codec/hevc.ts";
+import { buildHevcConfig } from "#media/codec/hvcc.ts";
+import { joinLengths, splitAnnexB } from "#media/codec/nal.ts";
+import type { VideoCodec } from "#media/session-log/entries.ts";
 import type { Rate } from "#media/time/rate.ts";
 import { openAudioEncoder } from "../drivers/node-av/audio.ts";
 import { check, findEncoder, present, received } from "../drivers/node-av/native.ts";
@@ -21,6 +25,7 @@ const FRAME_INTERLACED = 1 << 3;
 const FRAME_TOP_FIELD_FIRST = 1 << 4;
 
 export type SourceVideoSettings = Readonly<{
+  codec?: VideoCodec;
   width: number;
   height: number;
   rate: Rate;
@@ -43,7 +48,7 @@ export type SourceUnit = Readonly<{
   key: boolean;
 }>;
 
-export type SourceVideo = Readonly<{ config: Uint8Array; units: readonly SourceUnit[] }>;
+export type SourceVideo = Readonly<{ codec: VideoCodec; config: Uint8Array; units: readonly SourceUnit[] }>;
 
 const NOISE = seededRandom(3).bytes(1 << 18);
 
@@ -72,7 +77,8 @@ export function scenePlanes(
 
 export async function makeVideo(settings: SourceVideoSettings): Promise<SourceVideo> {
   const { width, height, rate, gopFrames, bFrames = 0, interlaced = false, frames } = settings;
-  const codec = findEncoder("libx264");
+  const isHevc = settings.codec === "hevc";
+  const codec = findEncoder(isHevc ? "libx265" : "libx264");
   const context = new CodecContext();
   context.allocContext3(codec);
   context.width = width;
@@ -90,7 +96,9 @@ export async function makeVideo(settings: SourceVideoSettings): Promise<SourceVi
     crf: "20",
     sc_threshold: "0",
     "forced-idr": "1",
-    "x264-params": `annexb=0:b-adapt=0:b-pyramid=none${interlaced ? ":tff=1" : ""}`,
+    ...(isHevc
+      ? { "x265-params": `bframes=${bFrames}:b-adapt=0:open-gop=0:pools=none:frame-threads=1:log-level=none` }
+      : { "x264-params": `annexb=0:b-adapt=0:b-pyramid=none${interlaced ? ":tff=1" : ""}` }),
   });
   check(await context.open2(codec, options), "open the source's encoder");
   options.free();
@@ -100,7 +108,7 @@ export async function makeVideo(settings: SourceVideoSettings): Promise<SourceVi
   const receive = () => {
     while (received(context.receivePacketSync(packet), "encode the source")) {
       units.push({
-        payload: new Uint8Array(present(packet.data, "bytes")),
+        payload: isHevc ? withoutSets(present(packet.data, "bytes")) : new Uint8Array(present(packet.data, "bytes")),
         frame: Number(packet.pts) / rate.den,
         decode: Math.min(Number(packet.dts), Number(packet.pts)) / rate.den,
         key: packet.isKeyframe,
@@ -131,10 +139,23 @@ export async function makeVideo(settings: SourceVideoSettings): Promise<SourceVi
   }
   await context.sendFrame(null);
   receive();
-  const config = new Uint8Array(present(context.extraData, "avcC"));
+  const extra = present(context.extraData, "parameter sets");
+  const config = isHevc ? hevcConfig(extra) : new Uint8Array(extra);
   context.freeContext();
   packet.free();
-  return { config, units };
+  return { codec: settings.codec ?? "h264", config, units };
+}
+
+const isSet = (nal: Uint8Array) => [hevc.NAL.vps, hevc.NAL.sps, hevc.NAL.pps].includes(hevc.nalType(nal) as 32);
+
+function withoutSets(annexB: Buffer): Uint8Array {
+  return joinLengths(splitAnnexB(annexB).nals.filter((nal) => !isSet(nal)));
+}
+
+function hevcConfig(annexB: Buffer): Uint8Array {
+  const { nals } = splitAnnexB(Buffer.from(annexB));
+  const ofType = (type: number) => nals.filter((nal) => hevc.nalType(nal) === type);
+  return buildHevcConfig(ofType(hevc.NAL.vps), ofType(hevc.NAL.sps), ofType(hevc.NAL.pps));
 }
 
 export type SourceAudioSettings = Readonly<{
