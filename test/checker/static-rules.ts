@@ -9,7 +9,7 @@ const ROUNDING = 1e-5;
 export function checkMediaPlaylist(playlist: MediaPlaylist, answer: Answer, findings: Findings): void {
   const { url } = answer;
   for (const complaint of playlist.complaints) findings.add("playlist.grammar", url, complaint);
-  const { targetDuration, partTarget, control } = playlist;
+  const { targetDuration, partTarget } = playlist;
   if (playlist.version < versionNeeded(playlist))
     findings.add("playlist.version", url, `${playlist.version}, needed ${versionNeeded(playlist)}`);
   for (const segment of playlist.segments) {

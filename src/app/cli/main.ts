@@ -2,6 +2,7 @@
 // `status` stay quick and only those commands that need FFmpeg load it.
 import { Command, CommanderError } from "commander";
 import { describe, PlatformError } from "#base/errors.ts";
+import { VERSION } from "../version.ts";
 
 /** Exit codes: 0 done, 1 it failed, 2 the command line is wrong, 3 no installation answers, 4 it was refused. */
 export const EXIT = { failed: 1, usage: 2, unreachable: 3, refused: 4 } as const;
@@ -15,7 +16,7 @@ function exitCodeOf(error: unknown): number {
 
 const program = new Command("continuity")
   .description("Live streams in, adaptive low-latency HLS out.")
-  .version("0.1.0")
+  .version(VERSION)
   .showHelpAfterError("(run with --help for what there is)")
   .exitOverride();
 

@@ -15,8 +15,10 @@ import { fileJournals } from "#platform/journal/drivers/file.ts";
 import { listenHttp } from "#platform/network/drivers/http-server.ts";
 import type { HttpHandler } from "#platform/network/http.ts";
 import { channelPlacement } from "#platform/placement/drivers/channel.ts";
+import { prometheusExposition } from "#platform/telemetry/drivers/prometheus.ts";
 import { channelFile } from "../channel-file.ts";
 import { consoleFiles } from "../console-files.ts";
+import { VERSION } from "../version.ts";
 import { call, serveCall } from "../wire/call.ts";
 import { logClient } from "../wire/log-client.ts";
 import { PATHS } from "../wire/paths.ts";
@@ -176,9 +178,10 @@ runRole("front", async (context) => {
       log,
       control,
       channels,
-      config,
-      adminToken: secrets.adminToken,
-      processes: () => peers().processes,
+      exposition: prometheusExposition(),
+      access: { adminToken: secrets.adminToken, boundHost: config.host, publicHosts: config.publicHosts },
+      version: VERSION,
+      facts: () => ({ rtmpPort: peers().rtmpPort, processes: peers().processes }),
     });
     closing.push(api.close, control.close, gateway.close, ...remotes.map((remote) => remote.close));
     handlers.push(...controlHandlers(context, control), api.handler, pages.handler);

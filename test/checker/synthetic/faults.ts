@@ -45,23 +45,25 @@ export const FAULTS: Record<string, Fault> = {
   "version 3 with EXT-X-MAP": { causes: "playlist.version", playlist: (model) => void (model.version = 3) },
   "plain text as media type": {
     causes: "playlist.mime",
-    reply: ({ reply }) => ((reply.headers["content-type"] = "text/plain"), reply),
+    reply: ({ reply }) => alter(reply, () => (reply.headers["content-type"] = "text/plain")),
   },
   "no compression": {
     causes: "playlist.not_compressed",
-    reply: ({ reply }) => ((reply.headers["x-plain"] = "1"), reply),
+    reply: ({ reply }) => alter(reply, () => (reply.headers["x-plain"] = "1")),
   },
   "no CORS": {
     causes: "playlist.cors",
-    reply: ({ reply }) => (delete reply.headers["access-control-allow-origin"], reply),
+    reply: ({ reply }) => alter(reply, () => delete reply.headers["access-control-allow-origin"]),
   },
   "a blocking answer that no cache keeps": {
     causes: "playlist.cache",
-    reply: ({ kind, reply }) => (kind === "blocking" && (reply.headers["cache-control"] = "no-store"), reply),
+    reply: ({ kind, reply }) =>
+      alter(reply, () => kind === "blocking" && (reply.headers["cache-control"] = "no-store")),
   },
   "a refusal that caches keep for a minute": {
     causes: "playlist.cache",
-    reply: ({ kind, reply }) => (kind === "refusal" && (reply.headers["cache-control"] = "max-age=60"), reply),
+    reply: ({ kind, reply }) =>
+      alter(reply, () => kind === "refusal" && (reply.headers["cache-control"] = "max-age=60")),
   },
   "wrong codec": { causes: "multivariant.codecs", multivariant: (text) => text.replace("avc1.42c00c", "avc1.64001f") },
   "audio codec left out": { causes: "multivariant.codecs", multivariant: (text) => text.replace(",mp4a.40.2", "") },
@@ -166,9 +168,8 @@ export const FAULTS: Record<string, Fault> = {
   },
   "every part half a second late": {
     causes: "part.late",
-    reply: ({ kind, reply, query }) => (
-      kind === "blocking" && query.get("_HLS_part") === "2" && (reply.delayMs = 500), reply
-    ),
+    reply: ({ kind, reply, query }) =>
+      alter(reply, () => kind === "blocking" && query.get("_HLS_part") === "2" && (reply.delayMs = 500)),
   },
   "part tags that stay": {
     causes: "part.kept_too_long",
@@ -185,9 +186,8 @@ export const FAULTS: Record<string, Fault> = {
   },
   "a segment that is not its parts": {
     causes: "parent.not_sum_of_parts",
-    media: ({ whole, reply }) => (
-      whole && (reply.body = Buffer.concat([reply.body, Buffer.from([0, 0, 0, 8, 0x66, 0x72, 0x65, 0x65])])), reply
-    ),
+    media: ({ whole, reply }) =>
+      alter(reply, () => whole && (reply.body = Buffer.concat([reply.body, Buffer.from("\0\0\0\x08free", "latin1")]))),
   },
   "no hint": { causes: "hint.missing", playlist: (model) => void (model.hints = []) },
   "two hints": { causes: "hint.duplicate", playlist: (model) => void model.hints.push(`${model.hints[0]}x`) },
@@ -197,7 +197,7 @@ export const FAULTS: Record<string, Fault> = {
   },
   "a part that dribbles": {
     causes: "hint.dribbled",
-    media: ({ whole, part, reply }) => (!whole && part >= 0 && (reply.dribbleMs = 180), reply),
+    media: ({ whole, part, reply }) => alter(reply, () => !whole && part >= 0 && (reply.dribbleMs = 180)),
   },
   "no rendition report": { causes: "report.missing", playlist: (model) => void (model.reports = []) },
   "reports a second old": {
@@ -207,19 +207,18 @@ export const FAULTS: Record<string, Fault> = {
   "blocking that does not": { causes: "blocking.early", answersEarly: true },
   "far future answered": {
     causes: "blocking.far_future",
-    reply: ({ kind, query, reply }) => (
-      kind === "refusal" && Number(query.get("_HLS_msn")) > 0 && (reply.status = 200), reply
-    ),
+    reply: ({ kind, query, reply }) =>
+      alter(reply, () => kind === "refusal" && Number(query.get("_HLS_msn")) > 0 && (reply.status = 200)),
   },
   "part without number answered": {
     causes: "blocking.part_without_msn",
-    reply: ({ kind, query, reply }) => (kind === "refusal" && !query.has("_HLS_msn") && (reply.status = 200), reply),
+    reply: ({ kind, query, reply }) =>
+      alter(reply, () => kind === "refusal" && !query.has("_HLS_msn") && (reply.status = 200)),
   },
   "garbage answered": {
     causes: "blocking.garbage",
-    reply: ({ kind, query, reply }) => (
-      kind === "refusal" && query.get("_HLS_msn") === "abc" && (reply.status = 200), reply
-    ),
+    reply: ({ kind, query, reply }) =>
+      alter(reply, () => kind === "refusal" && query.get("_HLS_msn") === "abc" && (reply.status = 200)),
   },
   "a delta that loses a segment": { causes: "delta.differs", delta: (model) => void model.segments.splice(-2, 1) },
   "no delta although offered": { causes: "delta.not_offered", ignoresSkip: true },
@@ -238,26 +237,31 @@ export const FAULTS: Record<string, Fault> = {
   },
   "truncated media": {
     causes: "media.boxes",
-    media: ({ part, reply }) => (part >= 0 && (reply.body = reply.body.subarray(0, -5)), reply),
+    media: ({ part, reply }) => alter(reply, () => part >= 0 && (reply.body = reply.body.subarray(0, -5))),
   },
   "another size in the init segment": {
     causes: "multivariant.resolution",
-    media: ({ track, part, reply }) => (
-      track === "v" && part < 0 && (reply.body = syntheticInit("video", { width: 640, height: 360 })), reply
-    ),
+    media: ({ track, part, reply }) =>
+      alter(
+        reply,
+        () => track === "v" && part < 0 && (reply.body = syntheticInit("video", { width: 640, height: 360 })),
+      ),
   },
   "media that caches must ask for again": {
     causes: "media.cache",
-    media: ({ reply }) => ((reply.headers["cache-control"] = "no-cache"), reply),
+    media: ({ reply }) => alter(reply, () => (reply.headers["cache-control"] = "no-cache")),
   },
   "media of no type": {
     causes: "media.mime",
-    media: ({ reply }) => ((reply.headers["content-type"] = "application/octet-stream"), reply),
+    media: ({ reply }) => alter(reply, () => (reply.headers["content-type"] = "application/octet-stream")),
   },
-  "no ranges": { causes: "media.range", media: ({ reply }) => (delete reply.headers["accept-ranges"], reply) },
+  "no ranges": {
+    causes: "media.range",
+    media: ({ reply }) => alter(reply, () => delete reply.headers["accept-ranges"]),
+  },
   "a part that is gone": {
     causes: "fetch.failed",
-    media: ({ part, whole, reply }) => (!whole && part % 5 === 3 && (reply.status = 404), reply),
+    media: ({ part, whole, reply }) => alter(reply, () => !whole && part % 5 === 3 && (reply.status = 404)),
   },
   "dates of renditions apart": {
     causes: "cross.msn_at_date",
@@ -271,9 +275,15 @@ export const FAULTS: Record<string, Fault> = {
   },
   "what is unknown is kept for an hour": {
     causes: "missing.not_404",
-    reply: ({ kind, reply }) => (kind === "missing" && (reply.headers["cache-control"] = "max-age=3600"), reply),
+    reply: ({ kind, reply }) =>
+      alter(reply, () => kind === "missing" && (reply.headers["cache-control"] = "max-age=3600")),
   },
 };
+
+function alter(reply: Reply, change: () => unknown): Reply {
+  change();
+  return reply;
+}
 
 function eachPart(model: PlaylistModel, change: (part: PlaylistModel["open"]["parts"][number]) => void): void {
   for (const segment of [...model.segments, model.open]) segment.parts.forEach(change);

@@ -185,7 +185,10 @@ export async function startSynthetic(fault: Fault | null): Promise<{ url: string
   const timers = new Set<NodeJS.Timeout>();
   const wait = (ms: number) =>
     new Promise<void>((resolve) => {
-      const timer = setTimeout(() => (timers.delete(timer), resolve()), ms);
+      const timer = setTimeout(() => {
+        timers.delete(timer);
+        resolve();
+      }, ms);
       timers.add(timer);
     });
   const publishedAt = (part: number) => originMs + (part + 1) * PART_MS;
