@@ -28,7 +28,7 @@ type Under = {
 
 /** A gateway's log of session "s1" on a real port, with time that moves only when told. */
 function serving(title: string, body: (under: Under) => Promise<void>, options: Partial<SessionLogOptions> = {}): void {
-  test(title, { timeout: 20_000 }, async () => {
+  test(title, { timeout: 60_000 }, async () => {
     const log = new SessionLog({ session: "s1", bytesMax: 20_000_000, keepNs: 12_000_000_000n, ...options });
     const clock = simClock();
     const keys = jwtKeys(new Uint8Array(32).fill(1), clock);
@@ -286,7 +286,7 @@ serving(
   },
 );
 
-test("a hundred readers of one log keep up", { timeout: 20_000 }, async () => {
+test("a hundred readers of one log keep up", { timeout: 60_000 }, async () => {
   const log = new SessionLog({ session: "s1", bytesMax: 20_000_000, keepNs: 12_000_000_000n });
   const clock = systemClock();
   const keys = jwtKeys(new Uint8Array(32).fill(1), clock);

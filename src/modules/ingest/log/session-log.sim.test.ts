@@ -12,7 +12,7 @@ import type { LogReader } from "./log-reader.ts";
 import { SessionLog } from "./session-log.ts";
 import { TestSource } from "./testing/source.ts";
 
-const seeds = process.env.SEED ? [Number(process.env.SEED)] : Array.from({ length: 300 }, (_, i) => i + 1);
+const seeds = process.env.SEED ? [Number(process.env.SEED)] : Array.from({ length: 200 }, (_, i) => i + 1);
 const STEPS = 400;
 const AUDIO_UNIT_NS = 21_333_333n;
 const RATES = [rate(25), rate(30_000, 1001), rate(60), rate(24_000, 1001)];

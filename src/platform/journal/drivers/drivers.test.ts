@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -172,6 +172,8 @@ inFolder("on a full disk an append fails with a code, and a smaller one may succ
   const acknowledged = said.filter((line) => line.startsWith("ok ")).map((line) => Number(line.split(" ")[1]));
   assert.match(said.at(-2) ?? "", /^failed journal\.failed: .*EFBIG/);
   assert.equal(said.at(-1), "small ok");
+  const { size } = await stat(join(path, "a.journal"));
+  assert.equal(size, 8 + acknowledged.length * (8 + 9000) + 8 + "small".length, "nothing of what failed is left in it");
   const journal = await fileJournals(path).open("a");
   const records = await recordsOf(journal);
   await journal.close();
