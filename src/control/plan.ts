@@ -77,17 +77,17 @@ export function plan(world: World): Action[] {
   const neededIds = new Set(needed.map(({ id }) => id));
   const sorted = sortWorkers(world, neededIds);
   const waiting = needed.filter(({ id }) => !sorted.held.has(id)).map(({ id }) => id);
-  const pool = planPool(world, waiting, sorted.idle, sorted.coming);
-  const removals = sorted.broken.map(({ id, why, session }): Action => {
+  const broken = sorted.broken.map(({ id, why, session }) => {
     const charged = session === null ? waiting : neededIds.has(session) ? [session] : [];
-    return { do: "remove", id, why, charged };
+    return { do: "remove", id, why, charged, pooled: session === null } as const;
   });
+  const pool = planPool(world, waiting, sorted, broken);
   return [
     ...[...stillRunning(world), ...pool.fail].map((session): Action => ({ do: "fail", session })),
     ...reopenings(world, needed),
     ...pool.assign,
     ...sorted.release.map((entry): Action => ({ do: "release", ...entry })),
-    ...removals,
+    ...broken.map(({ pooled: _, ...action }): Action => action),
     ...[...sorted.finished, ...pool.surplus].map(({ id, why }): Action => ({ do: "remove", id, why, charged: [] })),
     ...pool.start.map((id): Action => ({ do: "start", id })),
     ...planDemos(world),
@@ -118,20 +118,30 @@ function reopenings(world: World, needed: readonly SessionState[]): Action[] {
   });
 }
 
-/** Hands idle workers to waiting sessions, starts what is missing, lets go of what is too much. */
-function planPool(world: World, waiting: readonly string[], idle: readonly string[], coming: readonly string[]) {
+/** Hands idle workers to waiting sessions, starts what is missing, lets go of what is too much.
+ *  @param broken found in this pass: not in the world's failures yet, but they count */
+function planPool(
+  world: World,
+  waiting: readonly string[],
+  { idle, coming }: Readonly<{ idle: readonly string[]; coming: readonly string[] }>,
+  broken: readonly Readonly<{ charged: readonly string[]; pooled: boolean }>[],
+) {
   const { nowMs, warmMin } = world;
   const free = [...idle];
   const soon = [...coming];
   const fail: string[] = [];
   const assign: Action[] = [];
   const start: string[] = [];
-  const poolReady = backoff(world.poolFailuresMs, POOL_BACKOFF_MS, nowMs).over;
+  const now = (count: number) => Array.from({ length: count }, () => nowMs);
+  const poolFailuresMs = [...world.poolFailuresMs, ...now(broken.filter(({ pooled }) => pooled).length)];
+  const poolReady = backoff(poolFailuresMs, POOL_BACKOFF_MS, nowMs).over;
   const startOne = () => start.push(world.freshId(start.length));
   let held = 0; // sessions that wait out their back-off: what is there is kept for them
 
   for (const session of waiting) {
-    const { failures, over } = backoff(world.notes.get(session)?.failuresMs ?? [], SESSION_BACKOFF_MS, nowMs);
+    const fresh = now(broken.filter(({ charged }) => charged.includes(session)).length);
+    const failuresMs = [...(world.notes.get(session)?.failuresMs ?? []), ...fresh];
+    const { failures, over } = backoff(failuresMs, SESSION_BACKOFF_MS, nowMs);
     if (failures >= FAILURES_MAX) fail.push(session);
     else if (!over) held += 1;
     else if (free.length > 0) assign.push({ do: "assign", worker: free.shift()!, session });
