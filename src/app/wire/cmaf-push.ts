@@ -171,11 +171,11 @@ class TrackPush implements CmafTrackSink {
     response.on("error", () => {}); // the request's close follows and reconnects
   }
 
-  /** `{"stored": START}`: the segment that starts at those ticks, and so all before it. */
+  /** `{"stored": {"start": TICKS, ...}}`: the segment that starts there, and so all before it. */
   #acknowledge(line: string): void {
-    const { stored } = JSON.parse(line) as { stored?: number };
-    if (typeof stored !== "number") return;
-    const kept = this.#unstored.findIndex((part) => part.segmentStartTicks > stored);
+    const start = (JSON.parse(line) as { stored?: { start?: number } }).stored?.start;
+    if (start === undefined) return;
+    const kept = this.#unstored.findIndex((part) => part.segmentStartTicks > start);
     const gone = this.#unstored.splice(0, kept < 0 ? this.#unstored.length : kept);
     for (const part of gone) this.#unstoredBytes -= part.bytes.byteLength;
     this.#settle();
