@@ -50,6 +50,7 @@ function decide(change: Partial<World>): Action[] {
     poolFailuresMs: [],
     lastTakenMs: null,
     warmMin: 0,
+    strangers: new Set(),
     demos: [],
     freshId: (ordinal) => `new${ordinal}`,
     ...change,
@@ -214,6 +215,15 @@ test("an origin that forgot a session is told again; one that cannot be heard is
   const running = [process("a")];
   const workers = [worker("a", { session: "s" })];
   assert.deepEqual(words(decide({ sessions: [session("s")], running, workers, origins: [null, []] })), ["reopen 1 s"]);
+});
+
+test("after a restart of control: who has not spoken yet may hold the session, so the warm worker is kept", () => {
+  const own = process("a", { sinceMs: NOW });
+  const change = { warmMin: 1, sessions: [session("s")], running: [own, process("w")], workers: [worker("w")] };
+  assert.deepEqual(decide({ ...change, strangers: new Set(["a"]) }), []);
+  assert.deepEqual(words(decide(change)), ["assign w s"]);
+  const silent = { ...change, running: [{ ...own, sinceMs: NOW - 5001 }, process("w")] };
+  assert.deepEqual(words(decide({ ...silent, strangers: new Set(["a"]) })), ["assign w s", "remove a mute s"]);
 });
 
 test("a demo source runs while somebody watches and a minute longer", () => {

@@ -50,6 +50,8 @@ export type World = Readonly<{
   /** When a session last took a warm worker. */
   lastTakenMs: number | null;
   warmMin: number;
+  /** Workers that another control started (this one was restarted): each may hold a session, and will say so soon. */
+  strangers: ReadonlySet<string>;
   demos: readonly DemoState[];
   /** Ids that were never used: the same number gives the same id within one pass. */
   freshId: (ordinal: number) => string;
@@ -128,7 +130,7 @@ function planPool(
 ) {
   const { nowMs, warmMin } = world;
   const free = [...idle];
-  const soon = [...coming];
+  const soon = coming.filter((id) => !world.strangers.has(id));
   const fail: string[] = [];
   const assign: Action[] = [];
   const start: string[] = [];
@@ -136,6 +138,7 @@ function planPool(
   const poolFailuresMs = [...world.poolFailuresMs, ...now(broken.filter(({ pooled }) => pooled).length)];
   const poolReady = backoff(poolFailuresMs, POOL_BACKOFF_MS, nowMs).over;
   const startOne = () => start.push(world.freshId(start.length));
+  let unheard = coming.length - soon.length; // they may hold what seems to wait
   let held = 0; // sessions that wait out their back-off: what is there is kept for them
 
   for (const session of waiting) {
@@ -143,17 +146,18 @@ function planPool(
     const failuresMs = [...(world.notes.get(session)?.failuresMs ?? []), ...fresh];
     const { failures, over } = backoff(failuresMs, SESSION_BACKOFF_MS, nowMs);
     if (failures >= FAILURES_MAX) fail.push(session);
+    else if (unheard > 0) unheard -= 1;
     else if (!over) held += 1;
     else if (free.length > 0) assign.push({ do: "assign", worker: free.shift()!, session });
     else if (soon.length > 0) soon.shift();
     else if (poolReady) startOne();
   }
 
-  const spare = free.length + soon.length - held;
+  const spare = free.length + soon.length + unheard - held;
   const tookLately =
     assign.length > 0 || (world.lastTakenMs !== null && nowMs - world.lastTakenMs < REPLACE_WARM_AFTER_MS);
   if (poolReady && !tookLately) for (let missing = warmMin - Math.max(0, spare); missing > 0; missing -= 1) startOne();
-  const excess = Math.max(0, spare - warmMin);
+  const excess = Math.min(free.length + soon.length, Math.max(0, spare - unheard - warmMin));
   const surplus = [...free, ...soon].slice(free.length + soon.length - excess); // the youngest go
   return { fail, assign, start, surplus: surplus.map((id) => ({ id, why: "surplus" as const })) };
 }

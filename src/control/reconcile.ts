@@ -97,6 +97,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       poolFailuresMs: memory.poolFailuresMs,
       lastTakenMs: memory.lastTakenMs,
       warmMin: deps.warmMin,
+      strangers: new Set(running.filter(({ id }) => !id.startsWith(`${prefix}-`)).map(({ id }) => id)),
       demos: demoStates(),
       freshId,
     };

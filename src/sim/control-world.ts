@@ -201,6 +201,10 @@ export function controlWorld(clock: SimClock, random: Random, storm: Faults) {
     wanted: () =>
       [...sessions.values()].filter(({ id, ended, stored }) => !ended || stored === "open" || !atOrigin.has(id)).length,
     open: () => [...sessions.values()].filter(({ ended }) => !ended).map(({ id }) => id),
+    /** Control was restarted: every line broke, and nobody has said hello to the new one. */
+    hangUp(): void {
+      records.clear();
+    },
     step(): void {
       away = chance(faults.gatewayAway);
       stepSessions();

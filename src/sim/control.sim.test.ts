@@ -13,6 +13,8 @@ import { controlWorld } from "./control-world.ts";
 const STEP_MS = 1000;
 const STORM_STEPS = 120;
 const CALM_STEPS = 90;
+/** Silent ones may take 15 s to be found stuck, then 2 s to leave. */
+const STRANGER_STEPS = 20;
 const seeds = process.env.SEED ? [Number(process.env.SEED)] : Array.from({ length: 200 }, (_, i) => i + 1);
 const addresses = { gatewayUrl: "http://g", originUrls: ["http://o"], controlUrl: "http://c" };
 
@@ -32,19 +34,22 @@ for (const seed of seeds) {
     });
     const warmMin = random.int(0, 3);
     const givenUp = new Set<string>();
-    const reconciler = createReconciler({
-      ...world,
-      clock,
-      random,
-      warmMin,
-      log: silentLog,
-      keys: { mint: async () => "token", verify: () => Promise.reject(new Error("not asked here")) },
-      origins: [world.origin],
-      addresses: () => addresses,
-      channel: (name) => ({ ...channelDefaults, name, origin: "auto" }),
-      demos: () => [],
-      onDeed: (deed: Deed) => deed.deed === "session.failed" && givenUp.add(deed.session),
-    });
+    const control = () =>
+      createReconciler({
+        ...world,
+        clock,
+        random,
+        warmMin,
+        log: silentLog,
+        keys: { mint: async () => "token", verify: () => Promise.reject(new Error("not asked here")) },
+        origins: [world.origin],
+        addresses: () => addresses,
+        channel: (name) => ({ ...channelDefaults, name, origin: "auto" }),
+        demos: () => [],
+        onDeed: (deed: Deed) => deed.deed === "session.failed" && givenUp.add(deed.session),
+      });
+    let reconciler = control();
+    let restartedAt = Number.NEGATIVE_INFINITY;
     let wanted = 0;
     const pass = async () => {
       clock.advance(STEP_MS);
@@ -59,8 +64,15 @@ for (const seed of seeds) {
     for (let i = 0; i < STORM_STEPS; i += 1) {
       if (random.next() < 0.15 && world.open().length < 4) world.publish();
       if (random.next() < 0.05) world.unpublish();
+      if (random.next() < 0.02) {
+        world.hangUp();
+        restartedAt = i;
+        givenUp.clear(); // what the gateway was not told in time has another chance
+        reconciler = control();
+      }
       const working = await pass();
       if (world.gateway.sessions() === null) continue; // nothing was decided
+      if (i - restartedAt < STRANGER_STEPS) continue; // those of the control before have not all spoken yet
       const releasing = reconciler.workers().filter(({ releasedMs }) => releasedMs !== null).length;
       const most = wanted + warmMin + releasing;
       assert.ok(working.length <= most, `${working.length} run, ${most} are wanted`);
