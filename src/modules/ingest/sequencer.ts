@@ -167,9 +167,11 @@ export class Sequencer {
     if (this.#state === "interrupted" && !this.#patient && this.#grid.era) this.#holeUntilNow(nowMs);
   }
 
-  /** Why the publisher should be turned away now; null while there is no reason. */
-  fault(): PlatformError | null {
-    return this.#source?.fault(this.#clock.monotonicMs(), this.#needsRandomAccess) ?? null;
+  /** Why the publisher should be turned away now; null while there is no reason.
+   *  @param over it has sent everything: nothing can get better */
+  fault(over = false): PlatformError | null {
+    const nowMs = over ? Number.POSITIVE_INFINITY : this.#clock.monotonicMs();
+    return this.#source?.fault(nowMs, this.#needsRandomAccess) ?? null;
   }
 
   get #silenceMs(): number {

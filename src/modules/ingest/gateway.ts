@@ -1,0 +1,61 @@
+// The gateway: terminates the transports of publishers, sequences their sessions, and serves the sessions' logs to whoever
+// makes something of them. It never decodes.
+import type { Clock } from "#base/clock.ts";
+import type { Log } from "#base/log.ts";
+import type { Random } from "#base/random.ts";
+import type { JournalFolder } from "#platform/journal/journal.ts";
+import type { Keys } from "#platform/keys/keys.ts";
+import type { Network } from "#platform/network/network.ts";
+import { httpIngest } from "./http-ingest.ts";
+import { INGEST_LIMITS, type IngestLimits } from "./limits.ts";
+import { logHttp } from "./log/http.ts";
+import { serveRtmp } from "./rtmp-ingest.ts";
+import { Sessions } from "./sessions.ts";
+import type { Gateway, PublishAuthority } from "./types.ts";
+
+export type GatewayDeps = Readonly<{
+  clock: Clock;
+  random: Random;
+  log: Log;
+  network: Network;
+  /** Port 0 takes a free one. */
+  listen: Readonly<{ host: string; rtmpPort: number }>;
+  authority: PublishAuthority;
+  journals: JournalFolder;
+  keys: Keys;
+  limits?: Partial<IngestLimits>;
+}>;
+
+/** Sessions that an earlier gateway left in the journals are there when it resolves.
+ *  @throws PlatformError network.address_in_use, config.invalid, journal.failed */
+export async function createGateway(deps: GatewayDeps): Promise<Gateway> {
+  const { clock, random, log, network, listen, keys } = deps;
+  const limits = { ...INGEST_LIMITS, ...deps.limits };
+  const sessions = new Sessions({ ...deps, limits });
+  await sessions.restore();
+  let connections = 0;
+  const listener = await network.listenTcp({ host: listen.host, port: listen.rtmpPort }, (connection) => {
+    if (connections >= limits.connectionsMax) {
+      log.warn("ingest.connection_refused", { remote: connection.remote, connections });
+      connection.destroy();
+      return;
+    }
+    connections += 1;
+    connection.onClose(() => (connections -= 1));
+    serveRtmp(connection, { clock, random, log, sessions });
+  });
+  const ingest = httpIngest({ sessions, clock, log });
+  const logs = logHttp({ logs: (session) => sessions.get(session)?.log, keys, log, clock });
+  return {
+    rtmpPort: listener.port,
+    http: (request, response) => ingest(request, response) || logs(request, response),
+    sessions: () => sessions.all().map((session) => session.state()),
+    refusals: () => sessions.refusals(),
+    onChange: (changed) => sessions.onChange(changed),
+    stop: async (session, reason) => sessions.get(session)?.end(reason),
+    async close() {
+      await sessions.close();
+      await listener.close();
+    },
+  };
+}

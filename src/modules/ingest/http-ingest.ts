@@ -1,0 +1,123 @@
+// MPEG-TS over HTTP: one PUT or POST lasts as long as its stream. The answer comes at its end, or at once when the
+// publisher is refused. The connection is not closed with that answer: a sender that is still writing would see a reset
+// and not the reason. The rest of its body is thrown away for a moment, and then it is cut off.
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Clock } from "#base/clock.ts";
+import { PlatformError } from "#base/errors.ts";
+import type { Log } from "#base/log.ts";
+import { mpegtsDemuxer } from "#media/mpegts/demux.ts";
+import { answerJson, answerProblem, type HttpHandler } from "#platform/network/http.ts";
+import type { PublisherLink } from "./live-session.ts";
+import type { Publication, Sessions } from "./sessions.ts";
+import type { PublishRequest } from "./types.ts";
+
+const PATH = /^\/ingest\/([^/]{1,200})\.mpegts$/;
+
+/** How long a sender that was answered may go on sending. */
+const LINGER_MS = 3000;
+
+export type HttpIngestDeps = Readonly<{ sessions: Sessions; clock: Clock; log: Log }>;
+
+export function httpIngest({ sessions, clock, log }: HttpIngestDeps): HttpHandler {
+  return (request, response) => {
+    const [path = "", query = ""] = (request.url ?? "").split("?", 2);
+    const name = PATH.exec(path)?.[1];
+    if (name === undefined) return false;
+    const asked = requestOf(request, name, new URLSearchParams(query));
+    response.on("finish", () => {
+      const linger = clock.setTimer(LINGER_MS, () => request.destroy());
+      if (request.complete) linger.cancel();
+      else request.on("end", () => linger.cancel());
+      request.resume();
+    });
+    ingest(sessions, asked, request, response).catch((error: unknown) => {
+      if (error instanceof PlatformError) sessions.refused(asked, error);
+      else log.error("ingest.publish_failed", { error });
+      refuse(response, error);
+    });
+    return true;
+  };
+}
+
+/** Resolves when the publisher is done with, whatever the reason.
+ *  @throws PlatformError publish.* when it is not admitted; api.bad_request for another method */
+async function ingest(
+  sessions: Sessions,
+  asked: PublishRequest,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  if (request.method !== "PUT" && request.method !== "POST")
+    throw new PlatformError("api.bad_request", `A stream is sent with PUT or POST, not ${request.method}.`);
+  let isClosed = false;
+  response.on("close", () => (isClosed = true));
+  const link: PublisherLink = {
+    protocol: "mpegts",
+    remote: asked.remote,
+    dismiss(error) {
+      if (error === null) done(response, { session: publication.session, ended: true });
+      else refuse(response, error);
+    },
+  };
+  const demuxer = mpegtsDemuxer((event) => publication.event(event));
+  const publication = await sessions.admit(asked, link, demuxer.clock);
+  if (isClosed)
+    publication.leave(false); // it went away while it was waiting
+  else read(request, response, publication, demuxer, (error) => sessions.refused(asked, error));
+}
+
+function read(
+  request: IncomingMessage,
+  response: ServerResponse,
+  publication: Publication,
+  demuxer: ReturnType<typeof mpegtsDemuxer>,
+  refused: (error: PlatformError) => void,
+): void {
+  request.on("data", (bytes: Buffer) => {
+    if (response.headersSent) return;
+    publication.received(bytes.byteLength);
+    demuxer.push(bytes);
+  });
+  request.on("end", () => {
+    if (response.headersSent) return;
+    demuxer.end();
+    const error = publication.leave(true);
+    if (error) {
+      refused(error);
+      refuse(response, error);
+    } else done(response, { session: publication.session, ...publication.counters() });
+  });
+  request.on("error", () => publication.leave(false));
+  request.on("close", () => publication.leave(false)); // after "end" it has left already
+}
+
+function done(response: ServerResponse, summary: object): void {
+  if (response.headersSent || response.destroyed) return;
+  answerJson(response, 200, summary);
+}
+
+function refuse(response: ServerResponse, error: unknown): void {
+  if (response.headersSent || response.destroyed) return;
+  answerProblem(response, error);
+}
+
+function requestOf(request: IncomingMessage, name: string, query: URLSearchParams): PublishRequest {
+  const { remoteAddress = "unknown", remotePort = 0 } = request.socket;
+  return {
+    protocol: "mpegts",
+    channel: name,
+    rtmpPath: null,
+    key: query.get("key") ?? keyOf(request.headers.authorization),
+    remote: `${remoteAddress}:${remotePort}`,
+  };
+}
+
+/** The key of `Authorization: Bearer KEY`, or the password of `Basic`. Source: RFC 6750, 2.1; RFC 7617, 2 */
+function keyOf(authorization = ""): string | null {
+  const [, scheme = "", value = ""] = /^(Bearer|Basic) +(\S+) *$/i.exec(authorization) ?? [];
+  if (scheme.toLowerCase() === "bearer") return value;
+  if (scheme.toLowerCase() !== "basic") return null;
+  const text = Buffer.from(value, "base64").toString("utf8");
+  const colon = text.indexOf(":");
+  return colon === -1 ? null : text.slice(colon + 1);
+}
