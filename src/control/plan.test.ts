@@ -144,6 +144,24 @@ test("a broken worker is removed, and its session has another in the same pass",
   ]);
 });
 
+test("what broke in this very pass counts already: the second failure in a row waits", () => {
+  const running = [process("a", { phase: "failed" }), process("w")];
+  const workers = [worker("a", { session: "s", phase: "running" }), worker("w")];
+  const at = (...agesMs: number[]) =>
+    words(
+      decide({
+        sessions: [session("s")],
+        running,
+        workers,
+        notes: new Map([["s", note({ failuresMs: agesMs.map((age) => NOW - age) })]]),
+      }),
+    );
+  assert.deepEqual(at(), ["assign w s", "remove a failed s"]);
+  assert.deepEqual(at(30_000), ["remove a failed s"]);
+  assert.deepEqual(at(61_000), ["assign w s", "remove a failed s"]);
+  assert.deepEqual(at(40, 30, 20, 10), ["fail s", "remove a failed s", "remove w surplus"]);
+});
+
 test("one that drained and left is waited for: the origin's word may be on its way", () => {
   const drained = worker("a", { session: "s", phase: "draining", connected: false });
   const sessions = [session("s", { state: "ended" })];
