@@ -33,8 +33,8 @@ export const audioTrack = (sampleRate = 48_000): AudioTrack => ({
 export const tracksEvent = (...tracks: Track[]): DemuxEvent => ({ kind: "tracks", tracks, complete: true });
 
 /** One NAL unit with a 4-byte length: an IDR slice or another one. */
-const IDR = Uint8Array.of(0, 0, 0, 2, 0x65, 0x88);
-const SLICE = Uint8Array.of(0, 0, 0, 2, 0x41, 0x9a);
+const IDR = Uint8Array.of(0, 0, 0, 5, 0x65, 0x88, 0x84, 0, 0x10);
+const SLICE = Uint8Array.of(0, 0, 0, 5, 0x41, 0x9a, 0x21, 0x6c, 0x40);
 
 export type Timed = Readonly<{ seconds: number; unit: DemuxedUnit }>;
 
