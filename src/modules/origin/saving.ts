@@ -1,0 +1,86 @@
+// From sealed to safe: journals each finished segment, tries again what the disk refused, and says what is stored, to
+// senders (who may forget it) and to the gateway (whose log may).
+import { describe } from "#base/errors.ts";
+import type { Log } from "#base/log.ts";
+import type { HeldSegment } from "./held.ts";
+import type { SessionJournal } from "./media-journal.ts";
+import type { Track } from "./track.ts";
+
+/** Told the start of each segment of a track once it is on disk. */
+export type AckSink = (era: number, segmentStartTicks: number) => void;
+
+export class Saving {
+  readonly #log: Log;
+  readonly #journal: SessionJournal;
+  readonly #tracks: ReadonlyMap<string, Track>;
+  readonly #storedThrough: (timeNs: bigint) => void;
+  readonly #changed: () => void;
+  readonly #sinks = new Map<string, Set<AckSink>>();
+  /** Segments that the disk refused. */
+  readonly #refused = new Map<string, () => Promise<void>>();
+  #storedThroughNs = -1n;
+
+  constructor(deps: {
+    log: Log;
+    journal: SessionJournal;
+    tracks: ReadonlyMap<string, Track>;
+    /** Everything before is stored in all renditions. */
+    storedThrough: (timeNs: bigint) => void;
+    changed: () => void;
+  }) {
+    this.#log = deps.log;
+    this.#journal = deps.journal;
+    this.#tracks = deps.tracks;
+    this.#storedThrough = deps.storedThrough;
+    this.#changed = deps.changed;
+  }
+
+  /** @returns a function that ends it */
+  onStored(name: string, sink: AckSink): () => void {
+    const sinks = this.#sinks.get(name) ?? new Set();
+    this.#sinks.set(name, sinks.add(sink));
+    return () => sinks.delete(sink);
+  }
+
+  /** @param record as it goes to disk; the segment's media is part of it */
+  save(track: Track, segment: HeldSegment, record: Buffer): void {
+    void this.#try(`${track.name}.${segment.ordinal}`, track, segment, record);
+  }
+
+  /** What was refused, once more. */
+  retry(): void {
+    for (const [key, again] of [...this.#refused]) {
+      this.#refused.delete(key);
+      void again();
+    }
+  }
+
+  async #try(key: string, track: Track, segment: HeldSegment, record: Buffer, isRetry = false): Promise<void> {
+    try {
+      await this.#journal.save(track.name, segment, record);
+    } catch (error) {
+      if (!isRetry) this.#log.error("segment not journalled", { code: "journal.failed", reason: describe(error) });
+      // What nobody can fetch any more need not be kept either.
+      if (track.held(segment.ordinal) === segment) {
+        this.#refused.set(key, () => this.#try(key, track, segment, record, true));
+        return;
+      }
+    }
+    track.unsaved.delete(segment.ordinal);
+    for (const sink of this.#sinks.get(track.name) ?? []) sink(segment.era, segment.startTicks);
+    this.#tellStored();
+    this.#changed();
+  }
+
+  #tellStored(): void {
+    const all = [...this.#tracks.values()];
+    const running = all.filter((track) => !track.finished);
+    const tracks = running.length > 0 ? running : all;
+    const through = Math.min(...tracks.map((track) => Math.min(track.nextOrdinal, ...track.unsaved) - 1));
+    this.#journal.writtenThrough(through);
+    const boundaryNs = tracks.map((track) => track.held(through)?.boundaryNs).find((ns) => ns !== undefined);
+    if (boundaryNs === undefined || boundaryNs <= this.#storedThroughNs) return;
+    this.#storedThroughNs = boundaryNs;
+    this.#storedThrough(boundaryNs);
+  }
+}

@@ -1,0 +1,435 @@
+// One session at the origin: follows the decisions of its log, gives each chunk its place, and knows when all is there.
+import { after, type Clock, type Timer } from "#base/clock.ts";
+import { describe, PlatformError } from "#base/errors.ts";
+import type { Log } from "#base/log.ts";
+import type { Channel } from "#media/channel.ts";
+import type { ChunkFacts } from "#media/cmaf/read-chunk.ts";
+import type { CmafInit } from "#media/cmaf/read-init.ts";
+import { timescaleOf } from "#media/ladder/rendition.ts";
+import type { Decision, EraOpened } from "#media/session-log/entries.ts";
+import { type Segment, Timeline } from "#media/session-log/timeline.ts";
+import { utcToTai } from "#media/time/tai.ts";
+import type { HeldSegment } from "./held.ts";
+import type { SessionJournal, SessionNote, StoredSession } from "./media-journal.ts";
+import type { OriginOptions } from "./options.ts";
+import { Saving } from "./saving.ts";
+import { isOnGrid, renditionOf, type Slot, slotAt } from "./slots.ts";
+import { Track, type TrackHost } from "./track.ts";
+import type { DecisionSource } from "./types.ts";
+
+/** Pause before a log that broke off is asked for again. */
+const LOG_RETRY_MS = 500;
+
+export type SessionDeps = Readonly<{
+  clock: Clock;
+  log: Log;
+  options: OriginOptions;
+  decisions: DecisionSource;
+  journal: (session: Session) => SessionJournal;
+  /** Something of it can be listed that could not before. */
+  published: (session: Session, track: Track) => void;
+  /** The log moved boundaries or holes, or its base numbers: what comes next may have another name. */
+  replanned: (session: Session) => void;
+  /** A playlist will show this number, after so many discontinuities (its own included). */
+  shown: (session: Session, msn: number, discontinuities: number) => void;
+  /** Nothing will be published any more: say up to which number its playlists have to go. */
+  lastMsn: (session: Session) => number;
+  sealed: (session: Session) => void;
+  changed: () => void;
+}>;
+
+export type Chunk = Readonly<{ facts: ChunkFacts; startsSegment: boolean; bytes: Buffer }>;
+
+export class Session {
+  readonly id: string;
+  readonly channel: Channel;
+  readonly timeline = new Timeline();
+  readonly tracks = new Map<string, Track>();
+  readonly journal: SessionJournal;
+  readonly saving: Saving;
+  msnBase: number;
+  discontinuityBase: number;
+  /** How it ended; null while media may come. */
+  outcome: "complete" | "abandoned" | null = null;
+  /** Monotonic ms. */
+  endedMs: number | null = null;
+  /** Why nothing is published yet: an earlier session's numbers are still open. */
+  waitsFor: Session | null = null;
+  /** A process before this one had it, and may have shown more than is on disk. */
+  wasRestored = false;
+  copiesThatDiffer = 0;
+  firstPartNs: bigint | null = null;
+  lastPartNs: bigint | null = null;
+  #position = -1;
+  #restoredPosition = -1;
+  #restoredEras: readonly EraOpened[] = [];
+  #progressMs: number;
+  #hurried = false;
+  readonly #deps: SessionDeps;
+  readonly #host: TrackHost;
+  readonly #stop = new AbortController();
+  readonly #timelineWaiters = new Set<() => void>();
+  readonly #lossTimers = new Map<Track, Timer>();
+  /** Last frame that was counted as published, per track. */
+  readonly #newestFrames = new Map<Track, bigint>();
+
+  constructor(id: string, channel: Channel, bases: { msnBase: number; discontinuityBase: number }, deps: SessionDeps) {
+    this.id = id;
+    this.channel = channel;
+    this.msnBase = bases.msnBase;
+    this.discontinuityBase = bases.discontinuityBase;
+    this.#deps = deps;
+    this.#progressMs = deps.clock.monotonicMs();
+    this.journal = deps.journal(this);
+    this.saving = new Saving({
+      log: deps.log,
+      journal: this.journal,
+      tracks: this.tracks,
+      storedThrough: (timeNs) => deps.decisions.storedThrough(id, timeNs),
+      changed: () => this.outcome !== null && deps.changed(),
+    });
+    this.#host = {
+      timeline: this.timeline,
+      logPosition: () => this.#position,
+      aheadBytesMax: deps.options.aheadBytesMax,
+      published: (track) => this.#published(track),
+      sealed: (track, segment, record) => this.saving.save(track, segment, record),
+    };
+  }
+
+  /** open: media may come, or is not on disk yet. */
+  get state(): "open" | "complete" | "abandoned" {
+    if (this.outcome === "complete" && [...this.tracks.values()].some((track) => track.unsaved.size > 0)) return "open";
+    return this.outcome ?? "open";
+  }
+
+  get eras(): readonly EraOpened[] {
+    const eras = this.timeline.eras();
+    return eras.length >= this.#restoredEras.length ? eras : this.#restoredEras;
+  }
+
+  /** Newest era, also of a session that was taken back from disk. */
+  get era(): EraOpened | null {
+    return this.eras.at(-1) ?? null;
+  }
+
+  note(): SessionNote {
+    const { id, channel, msnBase, discontinuityBase, eras } = this;
+    return { kind: "session", session: id, channel, msnBase, discontinuityBase, eras };
+  }
+
+  /** Take back what the journal holds. @param parse reads an init segment */
+  restore(stored: StoredSession, parse: (bytes: Buffer) => CmafInit): void {
+    this.wasRestored = true;
+    this.#restoredEras = stored.note.eras;
+    for (const { name, era, bytes } of stored.inits) {
+      const init = parse(bytes);
+      this.#track(name, init.kind, 0).inits.set(era, { bytes, init });
+    }
+    for (const [name, segments] of stored.segments) {
+      const track = this.tracks.get(name) ?? this.#track(name, kindOf(stored.note.eras, name), 0);
+      for (const segment of segments) {
+        track.restore(segment);
+        this.#restoredPosition = Math.max(this.#restoredPosition, segment.logPosition);
+      }
+    }
+    if (stored.end) this.#end(stored.end.state);
+  }
+
+  /** Begin to read the log's decisions. */
+  follow(): void {
+    void this.#follow();
+  }
+
+  async #follow(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted && this.timeline.end === null) {
+      try {
+        for await (const { position, entry } of this.#deps.decisions.decisions(this.id, this.#position + 1, signal)) {
+          this.#position = position;
+          this.#apply(entry);
+        }
+      } catch (error) {
+        if (signal.aborted) return;
+        if (error instanceof PlatformError && error.code === "log.unknown_session") return this.#lost();
+        this.#deps.log.warn("session log broke off", { reason: describe(error) });
+      }
+      if (this.timeline.end === null) await after(this.#deps.clock, LOG_RETRY_MS);
+    }
+  }
+
+  /** The gateway knows nothing of it: what is missing will never come. */
+  #lost(): void {
+    this.#deps.log.warn("session log is gone", { code: "log.unknown_session" });
+    this.seal("abandoned");
+  }
+
+  #apply(decision: Decision): void {
+    this.timeline.apply(decision);
+    if (decision.kind === "session") {
+      this.msnBase = decision.msnBase; // the highest answer of several origins holds for all
+      this.discontinuityBase = decision.discontinuityBase;
+    } else if (decision.kind === "era") this.#openEra(decision);
+    else if (decision.kind === "end") this.#progressMs = this.#deps.clock.monotonicMs();
+    for (const wake of [...this.#timelineWaiters]) wake();
+    this.advance();
+    this.#deps.replanned(this);
+    this.#deps.changed();
+  }
+
+  #openEra(era: EraOpened): void {
+    const first = this.timeline.segmentAt(era.era, era.frame);
+    for (const { name, kind } of era.renditions) {
+      const track = this.tracks.get(name) ?? this.#track(name, kind, first?.ordinal ?? 0);
+      if (!track.finished) continue;
+      track.finished = false;
+      track.left = false;
+      if (first && first.ordinal > track.nextOrdinal)
+        track.beginAt(first.ordinal, this.#deps.clock.monotonicMs(), 60_000);
+    }
+  }
+
+  #track(name: string, kind: Track["kind"], nextOrdinal: number): Track {
+    const track = new Track(name, kind, this.#host, nextOrdinal, this.#deps.clock.monotonicMs());
+    this.tracks.set(name, track);
+    return track;
+  }
+
+  /** Publish all that can be. Nothing is while the log is not read up to what was already placed by it. */
+  advance(): void {
+    if (this.waitsFor !== null || this.outcome !== null || this.#position < this.#restoredPosition) return;
+    for (const track of this.tracks.values()) this.#advanceTrack(track);
+    const finished = [...this.tracks.values()].every((track) => track.finished);
+    if (this.timeline.end !== null && finished) this.seal("complete");
+  }
+
+  #advanceTrack(track: Track): void {
+    track.advance();
+    if (!track.isStuck) {
+      this.#lossTimers.get(track)?.cancel();
+      this.#lossTimers.delete(track);
+    } else if (!this.#lossTimers.has(track)) {
+      const at = `${track.nextOrdinal}.${track.growing?.parts.length}`;
+      const late = () => {
+        this.#lossTimers.delete(track);
+        if (this.outcome !== null) return;
+        if (at === `${track.nextOrdinal}.${track.growing?.parts.length}`) {
+          this.#deps.log.warn("parts lost", { rendition: track.name, msn: this.msnBase + track.nextOrdinal });
+          track.giveUpMissing();
+        }
+        this.advance();
+      };
+      this.#lossTimers.set(track, this.#deps.clock.setTimer(this.#deps.options.lossWaitMs, late));
+    }
+  }
+
+  /** @throws PlatformError media.unsupported, media.malformed, origin.copy_differs, api.bad_request */
+  async takeInit(name: string, eraNumber: number, init: CmafInit, bytes: Buffer): Promise<void> {
+    const era = await this.#placed(() => this.eras.find((known) => known.era === eraNumber) ?? null);
+    const rendition = era && renditionOf(era, name);
+    if (!rendition) throw new PlatformError("api.bad_request", `Era ${eraNumber} has no rendition ${name}.`);
+    const codec = rendition.kind === "video" ? "avc1" : "mp4a";
+    if (init.kind !== rendition.kind || !init.codec.startsWith(codec))
+      throw new PlatformError(
+        "media.unsupported",
+        `${name} is ${rendition.codec}, this init segment is ${init.codec}.`,
+      );
+    const timescale = timescaleOf(rendition, era.rate);
+    if (init.timescale !== timescale)
+      throw new PlatformError("media.malformed", `${name} has timescale ${timescale}, not ${init.timescale}.`);
+    if (rendition.kind === "video" && (init.width !== rendition.width || init.height !== rendition.height))
+      throw new PlatformError("media.malformed", `${name} is not of ${init.width} x ${init.height}.`);
+    const track = this.tracks.get(name) ?? this.#track(name, rendition.kind, 0);
+    const known = track.inits.get(eraNumber);
+    if (!known) track.inits.set(eraNumber, { bytes, init });
+    else if (!known.bytes.equals(bytes)) {
+      this.#alarm(name, `init segment of era ${eraNumber}`);
+      throw new PlatformError("origin.copy_differs", `Era ${eraNumber} of ${name} has another init segment already.`);
+    }
+  }
+
+  /** Keep one chunk, publish what can be. @returns its place, and whether its segment is on disk already
+   *  @throws PlatformError api.bad_request when it is no part, origin.init_missing, api.conflict after the end */
+  async takeChunk(
+    name: string,
+    eraNumber: number,
+    chunk: Chunk,
+  ): Promise<{ segmentStartTicks: number; stored: boolean }> {
+    const track = this.tracks.get(name);
+    if (!track?.inits.has(eraNumber))
+      throw new PlatformError("origin.init_missing", `Send the init segment of era ${eraNumber} of ${name} first.`);
+    const slot = await this.#slotOf(name, eraNumber, chunk);
+    const { startTicks, durationTicks } = slot;
+    const independent = chunk.facts.firstSync;
+    if (slot.index === 0 && !independent)
+      throw new PlatformError("media.malformed", `The segment at ${startTicks} does not begin with a sync sample.`);
+    if (this.outcome !== null && slot.segment.ordinal >= track.nextOrdinal)
+      throw new PlatformError("api.conflict", `Session ${this.id} is ${this.outcome}; nothing is added to it.`);
+    const taken = track.take(slot, { startTicks, durationTicks, independent, bytes: chunk.bytes });
+    if (taken === "differs") this.#alarm(name, `part at ${startTicks}`);
+    else if (taken === "new") this.advance();
+    const { ordinal } = slot.segment;
+    const stored = ordinal < track.nextOrdinal && !track.unsaved.has(ordinal);
+    return { segmentStartTicks: slot.segmentStartTicks, stored };
+  }
+
+  #alarm(rendition: string, what: string): void {
+    this.copiesThatDiffer += 1;
+    this.#deps.log.error("copies differ", { code: "origin.copy_differs", rendition, what });
+    this.#deps.changed();
+  }
+
+  async #slotOf(name: string, eraNumber: number, { facts, startsSegment }: Chunk): Promise<Slot> {
+    const { baseDecodeTicks: startTicks, durationTicks } = facts;
+    const slot = await this.#placed(() => {
+      if (this.#position < this.#restoredPosition) return null;
+      const era = this.timeline.eras().find((known) => known.era === eraNumber);
+      const rendition = era && renditionOf(era, name);
+      if (!era || !rendition) return null;
+      if (!isOnGrid(era, rendition, startTicks))
+        throw new PlatformError(
+          "api.bad_request",
+          `${name} has nothing that starts at ${startTicks}: it is off the grid.`,
+        );
+      return slotAt(this.timeline, era, rendition, { startTicks, durationTicks, startsSegment });
+    });
+    if (slot) return slot;
+    const what = `${durationTicks} ticks at ${startTicks}${startsSegment ? ", beginning a segment" : ""}`;
+    throw new PlatformError("api.bad_request", `${name} has no such part in era ${eraNumber}: ${what}.`);
+  }
+
+  /** What `find` gives, now or when the log has said more; null when it does not within the limit. */
+  async #placed<T>(find: () => T | null, limitMs = this.#deps.options.placementWaitMs): Promise<T | null> {
+    const found = find();
+    if (found !== null || this.timeline.end !== null || this.outcome !== null) return found;
+    return new Promise((resolve, reject) => {
+      const done = (value: T | null) => {
+        this.#timelineWaiters.delete(look);
+        timer.cancel();
+        resolve(value);
+      };
+      const look = () => {
+        try {
+          const value = find();
+          if (value !== null || this.timeline.end !== null || this.outcome !== null) done(value);
+        } catch (error) {
+          done(null);
+          reject(error);
+        }
+      };
+      const timer = this.#deps.clock.setTimer(limitMs, () => done(null));
+      this.#timelineWaiters.add(look);
+    });
+  }
+
+  #published(track: Track): void {
+    const { clock } = this.#deps;
+    track.publishedMs = clock.monotonicMs();
+    this.#progressMs = track.publishedMs;
+    const nowNs = utcToTai(clock.utcNs());
+    if (track.newestFrameNs !== null && this.#newestFrames.get(track) !== track.newestFrameNs) {
+      this.#newestFrames.set(track, track.newestFrameNs);
+      track.counters.partAgeMs = Number((nowNs - track.newestFrameNs) / 1_000_000n);
+      this.firstPartNs ??= nowNs;
+      this.lastPartNs = nowNs;
+    }
+    const shown = shownBy(track);
+    if (shown) this.#deps.shown(this, shown.msn, this.#marksWith(shown));
+    this.#deps.published(this, track);
+  }
+
+  /** Discontinuities up to and with a segment's own. */
+  #marksWith(segment: Segment | HeldSegment): number {
+    const before = "gap" in segment ? segment.discontinuitiesBefore : this.timeline.discontinuitiesBefore(segment);
+    return before + (segment.discontinuity ? 1 : 0);
+  }
+
+  get discontinuitiesSoFar(): number {
+    const shown = [...this.tracks.values()].map(shownBy).filter((segment) => segment !== null);
+    return Math.max(this.discontinuityBase, ...shown.map((segment) => this.#marksWith(segment)));
+  }
+
+  /** Highest number that a playlist shows, or one below the first when none does. */
+  get highestShown(): number {
+    return Math.max(this.msnBase - 1, ...[...this.tracks.values()].map((track) => shownBy(track)?.msn ?? -1));
+  }
+
+  /** Resolves when the log's end is known, or after `limitMs`. */
+  async endKnown(limitMs: number): Promise<void> {
+    await this.#placed(() => this.timeline.end, limitMs);
+  }
+
+  /** What the log's end says: the last segment's number and the discontinuities by then. Null while it has not ended. */
+  lastOfLog(): { msn: number; discontinuities: number } | null {
+    const { end } = this.timeline;
+    if (end === null) return null;
+    const eras = this.timeline.eras();
+    for (let i = eras.length - 1; i >= 0; i -= 1) {
+      const last = this.timeline.segmentAt(eras[i]!.era, (eras[i + 1]?.previousEnd ?? end.frame) - 1);
+      if (last) return { msn: last.msn, discontinuities: this.#marksWith(last) };
+    }
+    return { msn: this.msnBase - 1, discontinuities: this.discontinuityBase };
+  }
+
+  /** Gaps up to a number, in all renditions that were there to the end. */
+  fillTo(lastMsn: number): void {
+    for (const track of this.tracks.values()) track.finish(lastMsn, this.msnBase);
+  }
+
+  /** A later session waits for this one's numbers. */
+  hurry(): void {
+    this.#hurried = true;
+  }
+
+  /** The publisher is away: nothing comes, and nothing is wrong with that. */
+  isInHole(track: Track): boolean {
+    const slot = track.nextSlot();
+    if (slot === null) return this.timeline.end !== null;
+    return this.timeline.holeCoverage(slot.segment.era, slot.segment.start, slot.segment.end) !== "none";
+  }
+
+  /** From time to time: try the disk again, give up what nobody sends. */
+  tend(nowMs: number): void {
+    this.saving.retry();
+    if (this.outcome !== null || this.waitsFor !== null) return;
+    const { abandonMs, lossWaitMs } = this.#deps.options;
+    const patienceMs = this.#hurried ? Math.min(lossWaitMs, abandonMs) : abandonMs;
+    const isOver = this.timeline.end !== null || this.#hurried;
+    if (isOver && nowMs - this.#progressMs > patienceMs) this.seal("abandoned");
+  }
+
+  /** Nothing is published after this. */
+  seal(outcome: "complete" | "abandoned"): void {
+    if (this.outcome !== null) return;
+    this.#end(outcome);
+    this.#stop.abort();
+    for (const timer of this.#lossTimers.values()) timer.cancel();
+    this.#lossTimers.clear();
+    for (const wake of [...this.#timelineWaiters]) wake();
+    this.fillTo(this.#deps.lastMsn(this));
+    this.#deps.sealed(this);
+  }
+
+  #end(outcome: "complete" | "abandoned"): void {
+    this.outcome = outcome;
+    this.endedMs = this.#deps.clock.monotonicMs();
+    if (outcome === "complete") for (const track of this.tracks.values()) track.finished = true;
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    for (const timer of this.#lossTimers.values()) timer.cancel();
+    for (const wake of [...this.#timelineWaiters]) wake();
+    await this.journal.close();
+  }
+}
+
+/** The newest segment of a track's playlist. */
+function shownBy(track: Track): Segment | HeldSegment | null {
+  return track.growing?.segment ?? track.listed.at(-1) ?? null;
+}
+
+function kindOf(eras: readonly EraOpened[], name: string): "video" | "audio" {
+  const rendition = eras.flatMap((era) => era.renditions).find((known) => known.name === name);
+  return rendition?.kind ?? "video";
+}
