@@ -2,13 +2,17 @@
 import { strict as assert } from "node:assert";
 import { spawnSync } from "node:child_process";
 import { createReadStream } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { request } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import {
   AAC,
   eventually,
   ffmpeg,
   H264,
+  hasProgram,
   type Installation,
   sessionIn,
   TEST_AUDIO,
@@ -19,25 +23,58 @@ import {
 
 const skip = unlessInstalled("ffmpeg");
 
+/** ffmpeg 5's HLS reader takes up the init segment again after each reload and complains about that itself. */
+const READER_NOISE = /^.*Found duplicated MOOV Atom. Skipped it\n/gm;
+
 /** Reads `seconds` of a playlist with Debian's ffmpeg, strictly. @returns what it said; nothing when all was well */
 async function play(url: string, seconds: number): Promise<string> {
-  const player = ffmpeg([
-    "-xerror",
-    "-err_detect",
-    "explode",
-    "-live_start_index",
-    "-3",
-    "-i",
-    url,
-    "-t",
-    String(seconds),
-    "-f",
-    "null",
-    "-",
-  ]);
+  await eventually(`a segment at ${url}`, async () => hasSegment(url));
+  // biome-ignore format: an ffmpeg command line
+  const player = ffmpeg(["-xerror", "-err_detect", "explode", "-live_start_index", "-3", "-i", url, "-t", String(seconds), "-f", "null", "-"]);
   const code = await player.done;
   assert.equal(code, 0, player.stderr());
-  return player.stderr();
+  return player.stderr().replaceAll(READER_NOISE, "");
+}
+
+/** Of a media playlist, or of the first one that a multivariant playlist names. */
+async function hasSegment(url: string): Promise<boolean> {
+  const text = await (await fetch(url)).text();
+  if (!text.includes("#EXT-X-STREAM-INF")) return text.includes("#EXTINF");
+  const first = text.split("\n").find((line) => line !== "" && !line.startsWith("#"));
+  return first !== undefined && hasSegment(new URL(first, url).href);
+}
+
+/** Init segment and all finished segments of a playlist as one file, as a player feeds them to its decoder. */
+async function download(url: string, file: string): Promise<void> {
+  const text = await (await fetch(url)).text();
+  const map = /#EXT-X-MAP:URI="([^"]+)"/.exec(text)![1]!;
+  const uris = [map, ...text.split("\n").filter((line) => line !== "" && !line.startsWith("#"))];
+  const bodies = await Promise.all(
+    uris.map(async (uri) => Buffer.from(await (await fetch(new URL(uri, url))).arrayBuffer())),
+  );
+  await writeFile(file, Buffer.concat(bodies));
+}
+
+/** Every picture and sample of it, by two decoders that are not ours; any word from them is a failure. */
+async function decodesSilently(url: string): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), "continuity-decode-"));
+  const file = join(folder, "media.mp4");
+  try {
+    await download(url, file);
+    const strict = ["-v", "warning", "-xerror", "-err_detect", "explode", "-i", file, "-f", "null", "-"];
+    const byFfmpeg = spawnSync("ffmpeg", strict, { encoding: "utf8" });
+    assert.equal(byFfmpeg.status === 0 ? byFfmpeg.stderr : `exit ${byFfmpeg.status}: ${byFfmpeg.stderr}`, "", url);
+    if (!hasProgram("gst-launch-1.0")) return;
+    const pipeline = ["filesrc", `location=${file}`, "!", "decodebin", "!", "fakesink", "sync=false"];
+    const byGstreamer = spawnSync("gst-launch-1.0", ["-q", ...pipeline], {
+      encoding: "utf8",
+      env: { ...process.env, GST_DEBUG: "2,basesrc:1", GST_DEBUG_NO_COLOR: "1" },
+    });
+    assert.equal(byGstreamer.status, 0, byGstreamer.stderr);
+    assert.equal(byGstreamer.stderr, "", url);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 function probe(url: string): {
@@ -87,13 +124,15 @@ test("RTMP: H.264 and AAC in, a ladder out that ffmpeg and GStreamer decode with
       installation.rtmpUrl("cam"),
     ];
     await whilePublishing(args, async () => {
-      const session = await sessionIn(installation, "cam", "live");
-      assert.equal(session.workers.length, 1);
+      await sessionIn(installation, "cam", "live");
+      await eventually("one worker makes it", async () => {
+        const { workers } = await sessionIn(installation, "cam", "live");
+        return workers.length === 1 && workers[0]!.phase === "running";
+      });
       const urls = await eventually("four playlists", async () => {
         const found = await renditionUrls(installation, "cam");
         return found.length === 4 && found;
       });
-      await eventually("two segments", async () => /EXTINF[\s\S]*EXTINF/.test(await (await fetch(urls[0]!)).text()));
       for (const url of urls) assert.equal(await play(url, 2), "", url);
       const { streams } = probe(`${installation.url}/live/cam/index.m3u8`);
       const heights = streams
@@ -101,7 +140,7 @@ test("RTMP: H.264 and AAC in, a ladder out that ffmpeg and GStreamer decode with
         .map((s) => s.height)
         .sort();
       assert.deepEqual([...new Set(heights)], [360, 480, 720]);
-      if (unlessInstalled("gst-launch-1.0") === false) gstreamerDecodes(urls);
+      for (const url of urls) await decodesSilently(url);
     });
     await eventually("the session ends after its grace", async () => {
       const { items } = await installation.get("/api/v1/sessions");
@@ -115,18 +154,6 @@ test("RTMP: H.264 and AAC in, a ladder out that ffmpeg and GStreamer decode with
     });
   });
 });
-
-/** Each finished segment, one file, through GStreamer's own demuxer and decoder. */
-function gstreamerDecodes(urls: string[]): void {
-  for (const url of urls) {
-    const { status, stderr } = spawnSync(
-      "gst-launch-1.0",
-      ["-q", "souphttpsrc", `location=${url}`, "num-buffers=1", "!", "fakesink"],
-      { encoding: "utf8", timeout: 20_000 },
-    );
-    assert.equal(status, 0, stderr);
-  }
-}
 
 test("MPEG-TS by chunked PUT", { skip }, async () => {
   await withInstallation({}, async (installation) => {

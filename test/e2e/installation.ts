@@ -68,7 +68,7 @@ export async function install(
     async stop() {
       if (child.exitCode === null && child.signalCode === null) child.kill("SIGTERM");
       await exited;
-      if (options.data === undefined) await rm(data, { recursive: true, force: true });
+      if (options.data === undefined) await rm(data, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 }); // caches of a killed child close late
     },
   };
 }

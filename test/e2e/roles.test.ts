@@ -32,11 +32,12 @@ test("--roles gateway, origin and control as three processes", { skip: unlessIns
     CONTINUITY_PUBLISH_KEY: "publish-key-of-the-test",
     CONTINUITY_CONTROL_URL: `http://127.0.0.1:${controlPort}`,
   };
-  const origin = await install({ args: ["--roles", "origin"], env: secrets });
   const gateway = await install({ args: ["--roles", "gateway"], env: secrets });
+  const withGateway = { ...secrets, CONTINUITY_GATEWAY_URL: gateway.url };
+  const origin = await install({ args: ["--roles", "origin"], env: withGateway });
   const control = await install({
     args: ["--roles", "control", "--port", String(controlPort)],
-    env: { ...secrets, CONTINUITY_GATEWAY_URL: gateway.url, CONTINUITY_ORIGIN_URLS: origin.url },
+    env: { ...withGateway, CONTINUITY_ORIGIN_URLS: origin.url },
   });
   try {
     const to = `rtmp://127.0.0.1:${gateway.rtmpPort}/live/cam?key=${secrets.CONTINUITY_PUBLISH_KEY}`;

@@ -22,6 +22,7 @@ export function proxyTo(matches: (path: string) => boolean, target: () => string
     for (const name of HOP) delete headers[name as keyof typeof headers];
     const onward = httpRequest(new URL(url, base), { method: request.method ?? "GET", headers, agent: false });
     onward.on("response", (answer) => {
+      if (response.destroyed) return void onward.destroy(); // the asker left meanwhile
       response.writeHead(answer.statusCode ?? 502, answer.headers);
       response.flushHeaders();
       pipeline(answer, response, () => {
