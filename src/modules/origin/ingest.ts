@@ -9,6 +9,7 @@ import type { Log } from "#base/log.ts";
 import { type CmafEvent, CmafReader } from "#media/cmaf/read.ts";
 import { bearer, type Keys } from "#platform/keys/keys.ts";
 import { answerJson, answerProblem } from "#platform/network/http.ts";
+import { type Took, takeChunk, takeInit } from "./intake.ts";
 import type { Session } from "./session.ts";
 
 export type IngestDeps = Readonly<{
@@ -112,13 +113,11 @@ async function authorized(deps: IngestDeps, target: Target, request: IncomingMes
   return session;
 }
 
-type TookChunk = Readonly<{ segmentStartTicks: number; stored: boolean }>;
-
-async function take(session: Session, target: Target, event: CmafEvent): Promise<TookChunk | null> {
-  if (event.kind === "chunk") return session.takeChunk(target.track, target.era, event);
+async function take(session: Session, target: Target, event: CmafEvent): Promise<Took | null> {
+  if (event.kind === "chunk") return takeChunk(session, target, event);
   if (target.kind !== null && event.init.kind !== target.kind)
     throw new PlatformError("media.unsupported", `${target.track} is ${target.kind} by its name, and not by its init.`);
-  await session.takeInit(target.track, target.era, event.init, event.bytes);
+  await takeInit(session, target, event.init, event.bytes);
   return null;
 }
 
@@ -144,7 +143,7 @@ class Acks {
   readonly #isWhole: (start: number) => boolean;
 
   /** An init segment or a chunk was taken: from now on nothing is answered but acknowledgements. */
-  async took(chunk: TookChunk | null): Promise<void> {
+  async took(chunk: Took | null): Promise<void> {
     if (this.#streams && !this.#response.headersSent) {
       this.#response.writeHead(200, { "content-type": ACKS, "cache-control": "no-store" });
       this.#response.flushHeaders();

@@ -6,7 +6,7 @@ import type { HeldSegment } from "./held.ts";
 import type { SessionJournal } from "./media-journal.ts";
 import type { Track } from "./track.ts";
 
-/** Told the start of each segment of a track once it is on disk. */
+/** Told the start of each segment of a track once it is on disk, and all before it are: in order. */
 export type AckSink = (era: number, segmentStartTicks: number) => void;
 
 export class Saving {
@@ -18,6 +18,8 @@ export class Saving {
   readonly #sinks = new Map<string, Set<AckSink>>();
   /** Segments that the disk refused. */
   readonly #refused = new Map<string, () => Promise<void>>();
+  /** First segment of each track that senders were not told of. */
+  readonly #toTell = new Map<Track, number>();
   #storedThroughNs = -1n;
 
   constructor(deps: {
@@ -44,6 +46,7 @@ export class Saving {
 
   /** @param record as it goes to disk; the segment's media is part of it */
   save(track: Track, segment: HeldSegment, record: Buffer): void {
+    if (!this.#toTell.has(track)) this.#toTell.set(track, segment.ordinal);
     void this.#try(`${track.name}.${segment.ordinal}`, track, segment, record);
   }
 
@@ -67,9 +70,20 @@ export class Saving {
       }
     }
     track.unsaved.delete(segment.ordinal);
-    for (const sink of this.#sinks.get(track.name) ?? []) sink(segment.era, segment.startTicks);
+    this.#tellSenders(track, segment.ordinal);
     this.#tellStored();
     this.#changed();
+  }
+
+  /** Of several segments the disk may finish a later one first; a sender takes a segment's word for all before it. */
+  #tellSenders(track: Track, ordinal: number): void {
+    const sinks = [...(this.#sinks.get(track.name) ?? [])];
+    let next = this.#toTell.get(track) ?? ordinal;
+    for (; next < track.nextOrdinal && !track.unsaved.has(next); next += 1) {
+      const segment = track.held(next);
+      if (segment) for (const sink of sinks) sink(segment.era, segment.startTicks);
+    }
+    this.#toTell.set(track, next);
   }
 
   #tellStored(): void {

@@ -3,9 +3,7 @@ import { after, type Clock, type Timer } from "#base/clock.ts";
 import { describe, PlatformError } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
 import type { Channel } from "#media/channel.ts";
-import type { ChunkFacts } from "#media/cmaf/read-chunk.ts";
 import type { CmafInit } from "#media/cmaf/read-init.ts";
-import { timescaleOf } from "#media/ladder/rendition.ts";
 import type { Decision, EraOpened } from "#media/session-log/entries.ts";
 import { type Segment, Timeline } from "#media/session-log/timeline.ts";
 import { utcToTai } from "#media/time/tai.ts";
@@ -13,7 +11,6 @@ import type { HeldSegment } from "./held.ts";
 import type { SessionJournal, SessionNote, StoredSession } from "./media-journal.ts";
 import type { OriginOptions } from "./options.ts";
 import { Saving } from "./saving.ts";
-import { isOnGrid, renditionOf, type Slot, slotAt } from "./slots.ts";
 import { Track, type TrackHost } from "./track.ts";
 import type { DecisionSource } from "./types.ts";
 
@@ -37,8 +34,6 @@ export type SessionDeps = Readonly<{
   sealed: (session: Session) => void;
   changed: () => void;
 }>;
-
-export type Chunk = Readonly<{ facts: ChunkFacts; startsSegment: boolean; bytes: Buffer }>;
 
 export class Session {
   readonly id: string;
@@ -124,10 +119,10 @@ export class Session {
     this.#restoredEras = stored.note.eras;
     for (const { name, era, bytes } of stored.inits) {
       const init = parse(bytes);
-      this.#track(name, init.kind, 0).inits.set(era, { bytes, init });
+      this.addTrack(name, init.kind, 0).inits.set(era, { bytes, init });
     }
     for (const [name, segments] of stored.segments) {
-      const track = this.tracks.get(name) ?? this.#track(name, kindOf(stored.note.eras, name), 0);
+      const track = this.tracks.get(name) ?? this.addTrack(name, kindOf(stored.note.eras, name), 0);
       for (const segment of segments) {
         track.restore(segment);
         this.#restoredPosition = Math.max(this.#restoredPosition, segment.logPosition);
@@ -180,7 +175,7 @@ export class Session {
   #openEra(era: EraOpened): void {
     const first = this.timeline.segmentAt(era.era, era.frame);
     for (const { name, kind } of era.renditions) {
-      const track = this.tracks.get(name) ?? this.#track(name, kind, first?.ordinal ?? 0);
+      const track = this.tracks.get(name) ?? this.addTrack(name, kind, first?.ordinal ?? 0);
       if (!track.finished) continue;
       track.finished = false;
       track.left = false;
@@ -189,15 +184,20 @@ export class Session {
     }
   }
 
-  #track(name: string, kind: Track["kind"], nextOrdinal: number): Track {
+  addTrack(name: string, kind: Track["kind"], nextOrdinal: number): Track {
     const track = new Track(name, kind, this.#host, nextOrdinal, this.#deps.clock.monotonicMs());
     this.tracks.set(name, track);
     return track;
   }
 
-  /** Publish all that can be. Nothing is while the log is not read up to what was already placed by it. */
+  /** The log is read up to what was placed by it before. */
+  get isCaughtUp(): boolean {
+    return this.#position >= this.#restoredPosition;
+  }
+
+  /** Publish all that can be. */
   advance(): void {
-    if (this.waitsFor !== null || this.outcome !== null || this.#position < this.#restoredPosition) return;
+    if (this.waitsFor !== null || this.outcome !== null || !this.isCaughtUp) return;
     for (const track of this.tracks.values()) this.#advanceTrack(track);
     const finished = [...this.tracks.values()].every((track) => track.finished);
     if (this.timeline.end !== null && finished) this.seal("complete");
@@ -223,83 +223,15 @@ export class Session {
     }
   }
 
-  /** @throws PlatformError media.unsupported, media.malformed, origin.copy_differs, api.bad_request */
-  async takeInit(name: string, eraNumber: number, init: CmafInit, bytes: Buffer): Promise<void> {
-    const era = await this.#placed(() => this.eras.find((known) => known.era === eraNumber) ?? null);
-    const rendition = era && renditionOf(era, name);
-    if (!rendition) throw new PlatformError("api.bad_request", `Era ${eraNumber} has no rendition ${name}.`);
-    const codec = rendition.kind === "video" ? "avc1" : "mp4a";
-    if (init.kind !== rendition.kind || !init.codec.startsWith(codec))
-      throw new PlatformError(
-        "media.unsupported",
-        `${name} is ${rendition.codec}, this init segment is ${init.codec}.`,
-      );
-    const timescale = timescaleOf(rendition, era.rate);
-    if (init.timescale !== timescale)
-      throw new PlatformError("media.malformed", `${name} has timescale ${timescale}, not ${init.timescale}.`);
-    if (rendition.kind === "video" && (init.width !== rendition.width || init.height !== rendition.height))
-      throw new PlatformError("media.malformed", `${name} is not of ${init.width} x ${init.height}.`);
-    const track = this.tracks.get(name) ?? this.#track(name, rendition.kind, 0);
-    const known = track.inits.get(eraNumber);
-    if (!known) track.inits.set(eraNumber, { bytes, init });
-    else if (!known.bytes.equals(bytes)) {
-      this.#alarm(name, `init segment of era ${eraNumber}`);
-      throw new PlatformError("origin.copy_differs", `Era ${eraNumber} of ${name} has another init segment already.`);
-    }
-  }
-
-  /** Keep one chunk, publish what can be. @returns its place, and whether its segment is on disk already
-   *  @throws PlatformError api.bad_request when it is no part, origin.init_missing, api.conflict after the end */
-  async takeChunk(
-    name: string,
-    eraNumber: number,
-    chunk: Chunk,
-  ): Promise<{ segmentStartTicks: number; stored: boolean }> {
-    const track = this.tracks.get(name);
-    if (!track?.inits.has(eraNumber))
-      throw new PlatformError("origin.init_missing", `Send the init segment of era ${eraNumber} of ${name} first.`);
-    const slot = await this.#slotOf(name, eraNumber, chunk);
-    const { startTicks, durationTicks } = slot;
-    const independent = chunk.facts.firstSync;
-    if (slot.index === 0 && !independent)
-      throw new PlatformError("media.malformed", `The segment at ${startTicks} does not begin with a sync sample.`);
-    if (this.outcome !== null && slot.segment.ordinal >= track.nextOrdinal)
-      throw new PlatformError("api.conflict", `Session ${this.id} is ${this.outcome}; nothing is added to it.`);
-    const taken = track.take(slot, { startTicks, durationTicks, independent, bytes: chunk.bytes });
-    if (taken === "differs") this.#alarm(name, `part at ${startTicks}`);
-    else if (taken === "new") this.advance();
-    const { ordinal } = slot.segment;
-    const stored = ordinal < track.nextOrdinal && !track.unsaved.has(ordinal);
-    return { segmentStartTicks: slot.segmentStartTicks, stored };
-  }
-
-  #alarm(rendition: string, what: string): void {
+  /** Another copy of something we have says otherwise: two makers disagree. */
+  alarm(rendition: string, what: string): void {
     this.copiesThatDiffer += 1;
     this.#deps.log.error("copies differ", { code: "origin.copy_differs", rendition, what });
     this.#deps.changed();
   }
 
-  async #slotOf(name: string, eraNumber: number, { facts, startsSegment }: Chunk): Promise<Slot> {
-    const { baseDecodeTicks: startTicks, durationTicks } = facts;
-    const slot = await this.#placed(() => {
-      if (this.#position < this.#restoredPosition) return null;
-      const era = this.timeline.eras().find((known) => known.era === eraNumber);
-      const rendition = era && renditionOf(era, name);
-      if (!era || !rendition) return null;
-      if (!isOnGrid(era, rendition, startTicks))
-        throw new PlatformError(
-          "api.bad_request",
-          `${name} has nothing that starts at ${startTicks}: it is off the grid.`,
-        );
-      return slotAt(this.timeline, era, rendition, { startTicks, durationTicks, startsSegment });
-    });
-    if (slot) return slot;
-    const what = `${durationTicks} ticks at ${startTicks}${startsSegment ? ", beginning a segment" : ""}`;
-    throw new PlatformError("api.bad_request", `${name} has no such part in era ${eraNumber}: ${what}.`);
-  }
-
   /** What `find` gives, now or when the log has said more; null when it does not within the limit. */
-  async #placed<T>(find: () => T | null, limitMs = this.#deps.options.placementWaitMs): Promise<T | null> {
+  async placed<T>(find: () => T | null, limitMs = this.#deps.options.placementWaitMs): Promise<T | null> {
     const found = find();
     if (found !== null || this.timeline.end !== null || this.outcome !== null) return found;
     return new Promise((resolve, reject) => {
@@ -356,7 +288,7 @@ export class Session {
 
   /** Resolves when the log's end is known, or after `limitMs`. */
   async endKnown(limitMs: number): Promise<void> {
-    await this.#placed(() => this.timeline.end, limitMs);
+    await this.placed(() => this.timeline.end, limitMs);
   }
 
   /** What the log's end says: the last segment's number and the discontinuities by then. Null while it has not ended. */

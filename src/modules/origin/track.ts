@@ -75,6 +75,11 @@ export class Track {
     return this.listed.length > 0 || this.growing !== null;
   }
 
+  /** It and all before it are on disk. */
+  isStored(ordinal: number): boolean {
+    return ordinal < this.nextOrdinal && [...this.unsaved].every((unsaved) => unsaved > ordinal);
+  }
+
   /** Parts came that cannot be published, since one before them is missing. */
   get isStuck(): boolean {
     return this.#ahead.size > 0;
