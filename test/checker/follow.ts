@@ -57,8 +57,9 @@ export class Follower {
       const answer = await this.#blocking(want, before);
       if (!answer) return;
       this.#take(answer);
-      checkPlaylistHeaders(answer, "blocking", before.targetDuration, this.#findings);
-      this.#checkHold(answer, want, before);
+      const ended = this.playlist!.ended; // what comes last may come when the publisher's grace is over
+      checkPlaylistHeaders(answer, ended ? "plain" : "blocking", before.targetDuration, this.#findings);
+      if (!ended) this.#checkHold(answer, want, before);
       if (reload % DELTA_EVERY === DELTA_EVERY - 1) await this.#checkDelta(before);
       this.#options.onReload();
     }
