@@ -105,10 +105,8 @@ export class Follower {
 
   #checkHold(answer: Answer, want: { msn: number; part: number | null }, before: MediaPlaylist): void {
     const edge = edgeOf(this.playlist!);
-    const there =
-      edge.msn > want.msn ||
-      (edge.msn === want.msn && (want.part === null || edge.part >= want.part)) ||
-      this.playlist!.ended;
+    const there = edge.msn > want.msn || (edge.msn === want.msn && (want.part === null || edge.part >= want.part));
+
     const finished = this.playlist!.segments.at(-1)?.msn === want.msn;
     if (!there && !finished)
       this.#findings.add(
