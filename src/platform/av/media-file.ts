@@ -22,12 +22,12 @@ export interface MediaFile {
   readonly converted: Readonly<{ video: boolean; audio: boolean }>;
   /** As the file says it; null when it does not. */
   readonly durationMs: number | null;
-  /** Presentation time of the first unit; 0 unless the stream reorders pictures. */
+  /** Presentation time of the first picture (of the first sound, when there are no pictures). */
   readonly startMs: number;
   /** Of both tracks, the one whose turn it is by dtsMs. @returns null at the end
    *  @throws PlatformError av.failed when the file cannot be read on */
   read(): Promise<FileUnit | null>;
-  /** Presentation time at which the last unit handed out ends, over both tracks. */
+  /** Where the last picture (sound) handed out ends: a repeat of the file whose startMs lies there has no seam. */
   readonly endMs: number;
   close(): Promise<void>;
 }

@@ -66,10 +66,10 @@ class AudioCopy implements TrackPath<AudioTrack> {
 
   async feed(packet: Packet): Promise<FileUnit[]> {
     const bytes = Buffer.from(present(packet.data, "a packet's bytes")); // a copy: the packet is used again
-    const times = timesOf(packet, this.#stream);
+    const { ptsMs, dtsMs: ownMs } = timesOf(packet, this.#stream);
     const payload = this.#adts ? this.#withoutHeader(bytes) : bytes;
     if (payload === null || payload.length === 0) return [];
-    const dtsMs = Math.max(times?.dtsMs ?? this.#lastDtsMs + this.unitMs, this.#lastDtsMs);
+    const dtsMs = Math.max(ptsMs ?? ownMs ?? this.#lastDtsMs + this.unitMs, this.#lastDtsMs);
     if (!Number.isFinite(dtsMs)) return []; // no time yet
     this.#lastDtsMs = dtsMs;
     return [{ kind: "audio", ptsMs: dtsMs, dtsMs, key: true, payload }];

@@ -1,6 +1,6 @@
 // What the ways of one track of a file have in common: packets in, units out, and time as plain milliseconds.
 import { AV_NOPTS_VALUE } from "node-av/constants";
-import { CodecContext, type Packet, type Stream } from "node-av/lib";
+import { Codec, CodecContext, type Packet, type Stream } from "node-av/lib";
 import type { AudioTrack, VideoTrack } from "#media/session-log/entries.ts";
 import type { FileUnit } from "../../media-file.ts";
 import { check, present } from "./native.ts";
@@ -18,19 +18,15 @@ export interface TrackPath<T extends VideoTrack | AudioTrack> {
   close(): Promise<void>;
 }
 
-/** Presentation and decode time in ms; what is missing is taken from the other. Null when both are. */
-export function timesOf(packet: Packet, stream: Stream): { ptsMs: number; dtsMs: number } | null {
+/** Presentation and decode time in ms, null where the file has none. */
+export function timesOf(packet: Packet, stream: Stream): { ptsMs: number | null; dtsMs: number | null } {
   const { num, den } = stream.timeBase;
   const toMs = (ticks: bigint) => (ticks === AV_NOPTS_VALUE ? null : (Number(ticks) * num * 1000) / den);
-  const ptsMs = toMs(packet.pts);
-  const dtsMs = toMs(packet.dts);
-  const either = ptsMs ?? dtsMs;
-  return either === null ? null : { ptsMs: either, dtsMs: dtsMs ?? either };
+  return { ptsMs: toMs(packet.pts), dtsMs: toMs(packet.dts) };
 }
 
 /** @throws PlatformError media.unsupported (by present), av.failed */
 export async function openStreamDecoder(stream: Stream): Promise<CodecContext> {
-  const { Codec } = await import("node-av/lib");
   const codec = present(Codec.findDecoder(stream.codecpar.codecId), "a decoder for this stream");
   const context = new CodecContext();
   context.allocContext3(codec);

@@ -30,8 +30,10 @@ const BITRATE_PER_PIXEL = 4;
 /** Encoder ticks per frame: frames of a file without a constant rate keep their times this finely. */
 const TICKS_PER_FRAME = 1000;
 
-export async function openVideoPath(stream: Stream): Promise<TrackPath<VideoTrack>> {
-  return copyCodec(stream) === null ? VideoConverter.open(stream) : new VideoCopy(stream, copyCodec(stream)!);
+/** @param bare without a container that knows times: a decoder must find the order */
+export async function openVideoPath(stream: Stream, bare: boolean): Promise<TrackPath<VideoTrack>> {
+  const codec = bare ? null : copyCodec(stream);
+  return codec === null ? VideoConverter.open(stream) : new VideoCopy(stream, codec);
 }
 
 /** H.264 of 8 bits and H.265 of 8 or 10, both 4:2:0: what every reader of the session log decodes. */
@@ -57,6 +59,8 @@ class VideoCopy implements TrackPath<VideoTrack> {
   readonly #lengthBytes: number;
   #begun = false;
   #lastDtsMs = Number.NEGATIVE_INFINITY;
+  /** Coded pictures that wait for a decode time. */
+  #undated: { ptsMs: number | null; key: boolean; payload: Uint8Array }[] = [];
 
   constructor(stream: Stream, codec: VideoCodec) {
     this.#stream = stream;
@@ -80,22 +84,38 @@ class VideoCopy implements TrackPath<VideoTrack> {
     if (unit === undefined) return [];
     this.#begun ||= unit.randomAccess; // a file that was cut from a stream begins with pictures nobody can decode
     if (!this.#begun) return [];
-    const times = timesOf(packet, this.#stream) ?? this.#nextTimes();
-    const dtsMs = Math.max(times.dtsMs, this.#lastDtsMs);
-    this.#lastDtsMs = dtsMs;
-    return [{ kind: "video", ...times, dtsMs, key: unit.randomAccess, payload: unit.payload }];
+    const { ptsMs, dtsMs } = timesOf(packet, this.#stream);
+    this.#undated.push({ ptsMs, key: unit.randomAccess, payload: unit.payload });
+    if (dtsMs === null && this.#undated.length < UNDATED_MAX) return [];
+    return this.#dated(dtsMs);
   }
 
-  drain = async (): Promise<FileUnit[]> => [];
+  drain = async (): Promise<FileUnit[]> => this.#dated(null);
   close = async (): Promise<void> => {};
 
-  /** Of bare streams without a container: one frame after the other. */
-  #nextTimes(): { ptsMs: number; dtsMs: number } {
-    const nextMs = Number.isFinite(this.#lastDtsMs) ? this.#lastDtsMs + this.unitMs : 0;
-    return { ptsMs: nextMs, dtsMs: nextMs };
+  /** Some containers know no decode times, and the library finds them out only after as many pictures as are reordered.
+   *  Those before are a frame apart, counted back from the first that is known; if none is, on from the last. */
+  #dated(newestDtsMs: number | null): FileUnit[] {
+    const undated = this.#undated;
+    this.#undated = [];
+    const firstMs =
+      newestDtsMs === null
+        ? Number.isFinite(this.#lastDtsMs)
+          ? this.#lastDtsMs + this.unitMs
+          : Math.min(...undated.map(({ ptsMs }) => ptsMs ?? 0)) - (undated.length - 1) * this.unitMs
+        : newestDtsMs - (undated.length - 1) * this.unitMs;
+    return undated.map(({ ptsMs, key, payload }, i) => {
+      const dtsMs = Math.max(firstMs + i * this.unitMs, this.#lastDtsMs + DTS_STEP_MS_MIN);
+      this.#lastDtsMs = dtsMs;
+      return { kind: "video", ptsMs: ptsMs ?? dtsMs, dtsMs, key, payload };
+    });
   }
 }
 
+/** Most pictures that H.264 and H.265 reorder, and one. */
+const UNDATED_MAX = 17;
+/** Two ticks of 90 kHz: muxers want decode times that really go up. */
+const DTS_STEP_MS_MIN = 2 / 90;
 const SINGLE = { randomAccessHint: false, single: true } as const;
 
 class VideoConverter implements TrackPath<VideoTrack> {

@@ -40,9 +40,13 @@ export async function openMediaFile(path: string): Promise<MediaFile> {
     return file;
   } catch (error) {
     await file.close();
-    throw error;
+    if (!(error instanceof PlatformError) || error.code === "media.unsupported") throw error;
+    throw new PlatformError("media.unsupported", `${path} is not media that can be played.`, { cause: error });
   }
 }
+
+/** Streams as an encoder put them out, one after the other. */
+const BARE_FORMATS: ReadonlySet<string> = new Set(["h264", "hevc"]);
 
 type Path = { kind: "video" | "audio"; index: number; path: TrackPath<VideoTrack | AudioTrack>; queue: FileUnit[] };
 
@@ -58,6 +62,7 @@ class NativeMediaFile implements MediaFile {
   /** Subtracted from all times: the first decode time. */
   #originMs = 0;
   #ended = false;
+  #closed = false;
 
   constructor(context: FormatContext) {
     this.#context = context;
@@ -75,8 +80,9 @@ class NativeMediaFile implements MediaFile {
     this.durationMs = duration === AV_NOPTS_VALUE || duration <= 0n ? null : Number(duration) / 1000;
     const video = this.#stream(AVMEDIA_TYPE_VIDEO);
     const audio = this.#stream(AVMEDIA_TYPE_AUDIO);
+    const bare = BARE_FORMATS.has(this.#context.iformat?.name ?? "");
     if (video !== null)
-      this.#paths.push({ kind: "video", index: video.index, path: await openVideoPath(video), queue: [] });
+      this.#paths.push({ kind: "video", index: video.index, path: await openVideoPath(video, bare), queue: [] });
     if (audio !== null)
       this.#paths.push({ kind: "audio", index: audio.index, path: await openAudioPath(audio), queue: [] });
     if (this.#paths.length === 0)
@@ -92,7 +98,7 @@ class NativeMediaFile implements MediaFile {
     this.audio = track("audio") as AudioTrack | null;
     const firsts = this.#paths.map(({ queue }) => queue[0]!);
     this.#originMs = Math.min(...firsts.map(({ dtsMs, ptsMs }) => Math.min(dtsMs, ptsMs)));
-    this.startMs = Math.min(...firsts.map(({ ptsMs }) => ptsMs)) - this.#originMs;
+    this.startMs = firsts[0]!.ptsMs - this.#originMs; // pictures come first in the list
   }
 
   async read(): Promise<FileUnit | null> {
@@ -106,11 +112,13 @@ class NativeMediaFile implements MediaFile {
     const unit = next.queue.shift()!;
     const dtsMs = unit.dtsMs - this.#originMs;
     const ptsMs = Math.max(dtsMs, unit.ptsMs - this.#originMs); // files lie; nothing may be shown before it is decoded
-    this.endMs = Math.max(this.endMs, ptsMs + next.path.unitMs);
+    if (next === this.#paths[0]) this.endMs = Math.max(this.endMs, ptsMs + next.path.unitMs);
     return { ...unit, ptsMs, dtsMs };
   }
 
   async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
     for (const { path } of this.#paths) await path.close();
     this.#paths = [];
     this.#packet.free();

@@ -76,6 +76,7 @@ class NativeTransportStream implements TransportStreamWriter {
     this.#packet.timeBase = new Rational(1, TIMESCALE);
     try {
       check(await this.#context.writeFrame(this.#packet), "write a transport stream");
+      check(await this.#context.writeFrame(null), "flush a transport stream"); // it gathers small audio frames otherwise
     } finally {
       this.#packet.unref();
     }
