@@ -37,6 +37,7 @@ const MEASURE_MS_MAX = 2000;
 const RATE_DEFAULT: ChosenRate = Object.freeze({ rate: AUDIO_ONLY_RATE, sourceRate: AUDIO_ONLY_RATE });
 
 const HELD_BYTES_MAX = 32 << 20;
+const HELD_UNITS_MAX = 8192;
 /** Audio from before the first picture is of no use once it is this old. */
 const HELD_AUDIO_MS = 1000;
 
@@ -88,7 +89,7 @@ export class Opening {
   ready(nowMs: number, needsRate: boolean): Opened | null {
     const anchor = this.#anchor;
     if (anchor === null || this.#firstMs === null) return null;
-    const isFull = this.#bytes > HELD_BYTES_MAX;
+    const isFull = this.#bytes > HELD_BYTES_MAX || this.#units.length > HELD_UNITS_MAX;
     if (!isFull && !this.#tracksKnown(nowMs)) return null;
     const video = videoOf(this.#tracks);
     if (video && !this.#isVideo(anchor)) return null;
@@ -133,8 +134,9 @@ export class Opening {
   #forgetOldAudio(nowMs: number): void {
     const isWaitingForVideo = !this.#tracksKnown(nowMs) || videoOf(this.#tracks) !== null;
     if (!isWaitingForVideo) return;
-    const old = this.#units.findIndex(({ arrivedMs }) => nowMs - arrivedMs <= HELD_AUDIO_MS);
-    for (const gone of this.#units.splice(0, old)) {
+    const young = this.#units.findIndex(({ arrivedMs }) => nowMs - arrivedMs <= HELD_AUDIO_MS);
+    const isTooMuch = this.#units.length > HELD_UNITS_MAX;
+    for (const gone of this.#units.splice(0, isTooMuch ? HELD_UNITS_MAX / 2 : young)) {
       this.#bytes -= gone.unit.payload.byteLength;
       this.dropped += 1;
       if (gone === this.#anchor) this.#anchor = this.#units.find((unit) => this.#canAnchor(unit)) ?? null;

@@ -63,7 +63,9 @@ export class OutputGrid {
     if (this.#era === null) this.#enter({ ...plan, era: 0, frame: indexAt(plan.rate, timeNs), previousEnd: null });
     else {
       this.#planned = null; // what was to come is in this plan
-      this.cut(timeNs, { hole: true, splice: true });
+      const oneFrame = this.#instant(this.#open.frame + 1); // an era without a frame would be none
+      this.cut(timeNs > oneFrame ? timeNs : oneFrame, { hole: true });
+      this.#sink.append({ kind: "splice", frame: this.#next, discontinuity: false }); // the era is one itself
       this.#openAt(this.#next, indexOnGridAtOrAfter(this.#open.rate, this.#next, plan.rate), plan);
     }
     this.#floorNs = this.#instant(this.#next);
@@ -77,12 +79,17 @@ export class OutputGrid {
   }
 
   /** Leave off at the first free frame and go on at the free one nearest to `timeNs`: what is between is a hole, or shows
-   *  the frame before. Nothing before may come any more. @param splice with a discontinuity there
+   *  the frame before. Nothing before may come any more. @param splice with a discontinuity there, unless an era begins with one
    *  @returns the instant at which it goes on */
-  cut(timeNs: bigint, { hole, splice }: { hole: boolean; splice: boolean }): bigint {
-    if (hole) this.#holeTo(timeNs);
-    this.#settle(indexAt(this.#open.rate, timeNs));
-    if (splice) {
+  cut(timeNs: bigint, { hole = false, splice = false }: { hole?: boolean; splice?: boolean }): bigint {
+    const leaveOff = (frame: number) => (hole ? this.#hole(frame) : this.#settle(frame));
+    while (this.#planned && this.#planned.end <= indexAt(this.#open.rate, timeNs)) {
+      leaveOff(this.#planned.end);
+      this.#openPlanned();
+    }
+    leaveOff(indexAt(this.#open.rate, timeNs));
+    if (this.#planned && this.#next >= this.#planned.end) this.#openPlanned();
+    if (splice && this.#next > this.#open.frame) {
       this.#sink.append({ kind: "splice", frame: this.#next, discontinuity: true });
       this.#cut = this.#next;
     }
@@ -94,16 +101,18 @@ export class OutputGrid {
   place(timeNs: bigint): number | null {
     if (this.#planned && indexAt(this.#planned.plan.rate, timeNs) >= this.#planned.frame) this.#openPlanned();
     const { rate, frame } = this.#open;
-    let index = indexAt(rate, timeNs);
-    let placedNs = timeOf(rate, index);
-    if (index < frame) {
-      // Of the era before: decoding order may put pictures behind the first of the next.
-      if (!this.#previous) return null;
-      index = Math.min(indexAt(this.#previous.rate, timeNs), this.#open.previousEnd! - 1);
-      placedNs = timeOf(this.#previous.rate, index);
-      if (index < this.#previous.frame) return null;
-    } else if (this.#planned) index = Math.min(index, this.#planned.end - 1);
-    return placedNs < this.#floorNs ? null : index;
+    const index = indexAt(rate, timeNs);
+    if (index < frame) return this.#placeBefore(timeNs);
+    // Past a planned border, and before the first frame of the era behind it: the last slot takes it.
+    const slot = this.#planned ? Math.min(index, this.#planned.end - 1) : index;
+    return timeOf(rate, slot) < this.#floorNs ? null : slot;
+  }
+
+  /** In the era before: decoding order may put its pictures behind the first of the next. */
+  #placeBefore(timeNs: bigint): number | null {
+    if (!this.#previous) return null;
+    const slot = Math.min(indexAt(this.#previous.rate, timeNs), this.#open.previousEnd! - 1);
+    return slot < this.#previous.frame || timeOf(this.#previous.rate, slot) < this.#floorNs ? null : slot;
   }
 
   /** Frames that begin before `timeNs` are decided: they were given to a picture or repeat the one before. */
@@ -120,23 +129,17 @@ export class OutputGrid {
 
   /** A hole as time passes: the rest of the open segment part by part, then whole segments. */
   holeUntil(nowNs: bigint): void {
-    for (let end = this.#holeEnd(); this.#instant(end) <= nowNs; end = this.#holeEnd()) {
+    for (;;) {
+      if (this.#planned && this.#next >= this.#planned.end) this.#openPlanned();
+      const end = this.#holeEnd();
+      if (this.#instant(end) > nowNs) return;
       this.#hole(end);
-      if (this.#planned?.end === end) this.#openPlanned();
     }
   }
 
   /** Nothing comes any more. A session that never began ends at frame 0. */
   end(reason: EndReason): void {
     this.#sink.append({ kind: "end", frame: this.#next, reason });
-  }
-
-  #holeTo(timeNs: bigint): void {
-    while (this.#planned && this.#planned.end <= indexAt(this.#open.rate, timeNs)) {
-      this.#hole(this.#planned.end);
-      this.#openPlanned();
-    }
-    this.#hole(indexAt(this.#open.rate, timeNs));
   }
 
   #hole(to: number): void {

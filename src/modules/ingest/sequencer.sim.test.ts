@@ -113,9 +113,12 @@ function checkTimeline(log: CheckedLog): void {
   for (const entry of log.entries) if (entry.kind !== "unit") timeline.apply(entry);
   let segment = timeline.first();
   assert.ok(segment);
+  let discontinuities = 0;
   for (let count = 0; segment; count += 1) {
     assert.equal(segment.ordinal, count);
     assert.ok(segment.end > segment.start);
+    assert.equal(timeline.discontinuitiesBefore(segment), discontinuities);
+    if (segment.discontinuity) discontinuities += 1;
     const next = timeline.next(segment);
     const era = timeline.eraOf(segment.era);
     if (next && next.era === segment.era) assert.equal(next.start, segment.end);

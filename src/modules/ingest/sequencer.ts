@@ -7,7 +7,7 @@
 //  - nothing is appended after the end.
 import { assert } from "#base/assert.ts";
 import type { Clock } from "#base/clock.ts";
-import type { PlatformError } from "#base/errors.ts";
+import { PlatformError } from "#base/errors.ts";
 import type { Fields } from "#base/log.ts";
 import type { Channel } from "#media/channel.ts";
 import type { DemuxClock, DemuxEvent, DemuxedUnit } from "#media/demux.ts";
@@ -23,14 +23,18 @@ import { UnitLog } from "./unit-log.ts";
 
 /** Without media for so long the publisher counts as away. */
 const SILENCE_MS = 1000;
-/** Slow sources may pause for this many frames. */
+/** Slow sources may pause for this many frames, up to so long. */
 const SILENCE_FRAMES = 3;
+const SILENCE_MS_MAX = 5000;
+
+/** Media that far ahead of its arrival is no live stream: somebody sends a file as fast as the line goes. */
+const AHEAD_NS_MAX = 60_000_000_000n;
 
 /** After a silence, what was on its way the whole time comes in a burst with old times. For so long it is waited for newer
  *  ones; then the sender's clock is taken to have stood still. */
 const BURST_MS = 1000;
 
-const HOLE = Object.freeze({ hole: true, splice: false });
+const HOLE = Object.freeze({ hole: true });
 
 export type SequencerState = "starting" | "live" | "interrupted" | "ended";
 
@@ -170,17 +174,24 @@ export class Sequencer {
   /** Why the publisher should be turned away now; null while there is no reason.
    *  @param over it has sent everything: nothing can get better */
   fault(over = false): PlatformError | null {
-    const nowMs = over ? Number.POSITIVE_INFINITY : this.#clock.monotonicMs();
-    return this.#source?.fault(nowMs, this.#needsRandomAccess) ?? null;
+    if (this.#source === null) return null;
+    const nowMs = this.#clock.monotonicMs();
+    if (this.#source.clock.anchored && this.newestNs - this.#taiNs(nowMs) > AHEAD_NS_MAX)
+      return new PlatformError("ingest.too_fast", "The stream came a minute ahead of its time: send it in real time.");
+    return this.#source.fault(over ? Number.POSITIVE_INFINITY : nowMs, this.#needsRandomAccess);
   }
 
   get #silenceMs(): number {
     const framesPerSecond = this.#chosen ? perSecond(this.#chosen.sourceRate) : SILENCE_FRAMES;
-    return Math.max(SILENCE_MS, (SILENCE_FRAMES * 1000) / framesPerSecond);
+    return Math.min(SILENCE_MS_MAX, Math.max(SILENCE_MS, (SILENCE_FRAMES * 1000) / framesPerSecond));
   }
 
   #arrivalNs(): bigint {
     return utcToTai(this.#clock.utcNs());
+  }
+
+  #taiNs(nowMs: number): bigint {
+    return this.#base.taiNs + BigInt(Math.round((nowMs - this.#base.ms) * 1_000_000));
   }
 
   #interrupt(nowMs: number): void {
@@ -193,20 +204,20 @@ export class Sequencer {
 
   #holeUntilNow(nowMs: number): void {
     const before = this.#grid.holes;
-    this.#grid.holeUntil(this.#base.taiNs + BigInt(Math.round((nowMs - this.#base.ms) * 1_000_000)));
+    this.#grid.holeUntil(this.#taiNs(nowMs));
     if (this.#grid.holes > before) this.#needsRandomAccess = true;
   }
 
   #tracksTold(source: Source, tracks: readonly Track[], complete: boolean): void {
     source.opening.setTracks(tracks, complete);
-    if (source.clock.anchored) this.#retrack(tracks);
+    if (source.clock.anchored) this.#retrack(source, tracks);
     else this.#tryOpen(source);
   }
 
   /** Parameters changed in mid-stream. The output stays as it is, unless a track came that it has no place for. */
-  #retrack(tracks: readonly Track[]): void {
+  #retrack(source: Source, tracks: readonly Track[]): void {
     const before = this.#units.tracks;
-    if (sameTracks(before, tracks)) return;
+    if (sameTracks(before, tracks) || !source.mayChange(this.#clock.monotonicMs())) return;
     for (const track of tracks) {
       const old = before.find((other) => other.track === track.track);
       if (old && !sameTracks([old], [track])) this.#units.restart(track.track);
@@ -222,7 +233,8 @@ export class Sequencer {
 
   #unit(source: Source, unit: DemuxedUnit): void {
     const timed = source.timed(unit, this.#arrivalNs(), this.#clock.monotonicMs());
-    if (source.clock.anchored) this.#place(source, timed);
+    if (!source.isOrdered(timed)) this.#units.drop(timed);
+    else if (source.clock.anchored) this.#place(source, timed);
     else {
       const { dropped } = source.opening;
       source.opening.add(timed);
@@ -307,6 +319,7 @@ export class Sequencer {
     }
     const chosen = chooseDeclared(track.declaredRate ?? { num: 25, den: 1 });
     this.#chosen = chosen;
+    source.newLead();
     this.#anchor(source, timed, (timeNs) =>
       this.#grid.openEra(planEra(this.#units.tracks, chosen, this.#channel), timeNs),
     );
@@ -320,7 +333,7 @@ export class Sequencer {
   #isOnItsWay(source: Source, timed: TimedUnit): boolean {
     const step = source.step(timed);
     const mayBegin = !this.#needsRandomAccess || timed.unit.randomAccess;
-    let goesOn = mayBegin && step !== "still";
+    let goesOn = mayBegin && step !== "still" && (step !== "jump" || source.mayChange(timed.arrivedMs));
     if (goesOn && step === "jump") this.#jump(source, timed);
     else if (goesOn && this.#needsRandomAccess) goesOn = this.#resume(source, timed);
     if (!goesOn) this.#units.drop(timed);
@@ -341,6 +354,7 @@ export class Sequencer {
     const timeNs = source.clock.timeOf(timed.ptsTicks);
     if (timeNs >= this.#grid.floorNs) {
       this.#grid.cut(timeNs, HOLE);
+      if (this.#grid.place(timeNs) === null) return false; // an era begins right behind it
       this.#units.recovered(timed.unit.track);
       this.#needsRandomAccess = false;
       return true;

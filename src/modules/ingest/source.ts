@@ -10,6 +10,14 @@ const JUMP_AHEAD_MS = 3000;
 /** The same when the sender has announced a jump. */
 const ANNOUNCED_JUMP_AHEAD_MS = 1000;
 
+/** No encoder holds pictures back for longer. */
+const REORDER_MS_MAX = 5000;
+
+/** Changes of clock or parameters that a publisher may make at once, and how long it takes to be allowed another. Each is
+ *  kept in the log for ever. */
+const CHANGES_MAX = 30;
+const CHANGE_MS = 2000;
+
 const KEY_FRAME_WAIT_MS = 10_000;
 const NO_DATA_MS = 10_000;
 const NO_PROGRESS_MS = 10_000;
@@ -33,6 +41,10 @@ export class Source {
   #last: TimedUnit | null = null;
   /** A jump was seen, and the clock not tied again since. */
   #adrift = false;
+  /** Changes that are not paid off by time yet. */
+  #changes = 0;
+  #changeMs = 0;
+  #isRestless = false;
 
   constructor(clock: DemuxClock, nowMs: number) {
     this.clock = new SourceClock(clock);
@@ -48,11 +60,29 @@ export class Source {
     return { unit, dtsTicks, ptsTicks: this.clock.near(dtsTicks, unit.ptsTicks), arrivedNs, arrivedMs };
   }
 
+  /** Whether the presentation time is where a picture can be that is decoded now. */
+  isOrdered({ ptsTicks, dtsTicks }: TimedUnit): boolean {
+    return Math.abs(this.clock.spanMs(dtsTicks, ptsTicks)) <= REORDER_MS_MAX;
+  }
+
+  /** Whether one more change of clock or parameters is followed. */
+  mayChange(nowMs: number): boolean {
+    this.#changes = Math.max(0, this.#changes - (nowMs - this.#changeMs) / CHANGE_MS);
+    this.#changeMs = nowMs;
+    if (this.#changes >= CHANGES_MAX) this.#isRestless = true;
+    else this.#changes += 1;
+    return !this.#isRestless;
+  }
+
   anchor(ptsTicks: number, timeNs: bigint): void {
     this.clock.anchor(ptsTicks, timeNs);
-    this.#last = null;
     this.#adrift = false;
     this.jumpAnnounced = false;
+  }
+
+  /** Another track leads from now on. */
+  newLead(): void {
+    this.#last = null;
   }
 
   /** How the leading track's time goes on with this unit. */
@@ -82,6 +112,8 @@ export class Source {
   /** Why it should be turned away now; null while there is no reason.
    *  @param needsRandomAccess what comes cannot be decoded before one */
   fault(nowMs: number, needsRandomAccess: boolean): PlatformError | null {
+    if (this.#isRestless)
+      return new PlatformError("ingest.garbage", "The stream's clock or parameters change all the time.");
     if (this.clock.anchored) return this.#standstill(nowMs, needsRandomAccess);
     const { unsupported, opening } = this;
     const sinceMs = nowMs - this.#attachedMs;

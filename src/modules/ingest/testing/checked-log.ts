@@ -101,8 +101,8 @@ export class CheckedLog implements EntrySink {
   #video(unit: Unit, era: EraOpened): void {
     if (indexAt(era.rate, unit.timeNs) >= era.frame) {
       const nearest = indexAt(era.rate, unit.timeNs);
-      // Half a frame before a planned border the nearest slot is no longer this era's.
-      const isAtBorder = nearest % era.segmentFrames === 0 && unit.index === nearest - 1;
+      // From a planned border to half a frame before the next era's first one: the last slot of this era takes it.
+      const isAtBorder = (unit.index + 1) % era.segmentFrames === 0 && nearest > unit.index && nearest < unit.index + 7;
       assert.ok(unit.index === nearest || isAtBorder, `slot ${unit.index} instead of ${nearest}`);
       assert.ok(unit.index >= this.#floor, `slot ${unit.index} is past: ${this.#floor}`);
       this.#next = Math.max(this.#next, unit.index + 1);
