@@ -23,6 +23,8 @@ const FIRST_FREE_PID = 0x10;
 const NULL_PID = 0x1fff;
 /** Different streams that are reported as unsupported: a table that changes for ever must not fill the memory. */
 const REPORTS_MAX = 256;
+/** Programs without anything to take that are remembered, to be told. */
+const PASSED_OVER_MAX = 64;
 
 type Elementary = { source: ElementaryStream; number: number; stream: Stream; pes: PesAssembler };
 
@@ -57,6 +59,8 @@ class Demuxer {
   readonly #reported = new Set<string>();
   #programsVersion = -1;
   #program: number | null = null;
+  /** Streams of programs that were looked at and not taken. */
+  readonly #passedOver = new Map<number, readonly ElementaryStream[]>();
   /** -1: none, or not known yet. */
   #clockPid = -1;
   #streams: Elementary[] = [];
@@ -178,7 +182,10 @@ class Demuxer {
   #programs(section: Buffer): void {
     const programs = parsePrograms(section);
     if (!programs) return;
-    if (programs.version !== this.#programsVersion) this.#programSections.clear();
+    if (programs.version !== this.#programsVersion) {
+      this.#programSections.clear();
+      this.#passedOver.clear();
+    }
     this.#programsVersion = programs.version;
     this.#programSections.set(section[6]!, programs.pids);
     const wanted = new Map([...this.#programSections.values()].flatMap((pids) => [...pids]));
@@ -199,6 +206,18 @@ class Demuxer {
     if (!map || ![...this.#programSections.values()].some((pids) => pids.get(map.program) === number)) return;
     if (this.#program === null && map.streams.some(({ type }) => isTaken(type))) this.#program = map.program;
     if (this.#program === map.program) this.#take(map);
+    else if (this.#program === null) this.#passOver(map);
+  }
+
+  /** A program with nothing to take. When all are of that kind, what they hold is told: somebody must be able to say why
+   *  nothing comes. */
+  #passOver({ program, streams }: ProgramMap): void {
+    if (this.#passedOver.has(program) || this.#passedOver.size >= PASSED_OVER_MAX) return;
+    this.#passedOver.set(program, streams);
+    const programs = [...this.#programSections.values()].flatMap((pids) => [...pids.keys()]);
+    if (!programs.every((number) => this.#passedOver.has(number))) return;
+    for (const { type, pid } of programs.flatMap((number) => this.#passedOver.get(number) ?? []))
+      this.#unsupported(`${streamTypeText(type)} on PID ${pid}`);
   }
 
   /** Make the streams those of the map; the ones that stay are left alone. */

@@ -217,9 +217,12 @@ const skip = hasFfmpeg ? false : "skipped: no ffmpeg";
 
 /** Two seconds of test pictures and a tone, in real time. */
 function ffmpeg(...output: string[]): Promise<number | null> {
+  return encode(["-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-g", "30", "-c:a", "aac"], output);
+}
+
+function encode(codecs: readonly string[], output: readonly string[]): Promise<number | null> {
   const video = ["-re", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=30000/1001"];
   const audio = ["-f", "lavfi", "-i", "sine=sample_rate=44100"];
-  const codecs = ["-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-g", "30", "-c:a", "aac"];
   const child = spawn("ffmpeg", ["-loglevel", "quiet", ...video, ...audio, "-t", "2", ...codecs, ...output], {
     stdio: "ignore",
   });
@@ -246,5 +249,20 @@ test("ffmpeg publishes over RTMP and by HTTP: every picture is in the log", { sk
     const refused = await ffmpeg("-f", "flv", `rtmp://127.0.0.1:${gateway.rtmpPort}/live/rtmp?key=wrong`);
     assert.notEqual(refused, 0);
     assert.equal(gateway.refusals().at(-1)!.code, "publish.key_refused");
+  });
+});
+
+test("codecs that cannot be taken: refused by name, whatever the transport", { skip }, async () => {
+  await withGateway({}, async ({ gateway, url }) => {
+    await Promise.all([
+      encode(
+        ["-c:v", "mpeg2video", "-c:a", "mp2"],
+        ["-f", "mpegts", "-method", "PUT", `${url}/ingest/ts.mpegts?key=${KEY}`],
+      ),
+      encode(["-c:v", "flv", "-c:a", "mp3"], ["-f", "flv", `rtmp://127.0.0.1:${gateway.rtmpPort}/live/flv?key=${KEY}`]),
+    ]);
+    const refusals = gateway.refusals().map(({ code, channel }) => `${channel} ${code}`);
+    assert.deepEqual(refusals.sort(), ["flv ingest.unsupported_codec", "ts ingest.unsupported_codec"]);
+    assert.match(gateway.refusals().find(({ channel }) => channel === "ts")!.message, /MPEG/i);
   });
 });
