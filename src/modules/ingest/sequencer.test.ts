@@ -434,3 +434,45 @@ test("a session that its process lost goes on above the last known frame", () =>
   assert.equal(log.units(0)[0]!.index, indexAt(rate(25), before.nowNs));
   assert.equal(log.units(0).length, 25);
 });
+
+test("a clock or parameters that change all the time are followed for a while, then refused", () => {
+  const jumpy = new Bench();
+  jumpy.attach(FLV_CLOCK, tracksEvent(videoTrack()));
+  for (let i = 0; i < 200 && !jumpy.sequencer.fault(); i += 1) {
+    jumpy.stream({ seconds: 0.2, kinds: "video", startTicks: ((i * 7919) % 100) * 1_000_000 });
+  }
+  assert.equal(jumpy.sequencer.fault()?.code, "ingest.garbage");
+  assert.ok(jumpy.log.of("splice").length < 60, `${jumpy.log.of("splice").length} splices`);
+
+  const restless = new Bench();
+  restless.attach(FLV_CLOCK, tracksEvent(videoTrack()));
+  for (const [i, timed] of sourceUnits({ seconds: 4, kinds: "video" }).entries()) {
+    restless.sequencer.event(tracksEvent(videoTrack(rate(25), i % 2 === 0 ? 640 : 1280)));
+    restless.sequencer.event(timed.unit);
+    restless.pass(40);
+  }
+  assert.equal(restless.sequencer.fault()?.code, "ingest.garbage");
+  assert.ok(restless.log.of("tracks").length < 60);
+});
+
+test("a recording sent as fast as the line goes is refused once it is a minute ahead", () => {
+  const bench = new Bench();
+  bench.attach(FLV_CLOCK, tracksEvent(videoTrack()));
+  for (const { unit } of sourceUnits({ seconds: 50, kinds: "video" })) bench.sequencer.event(unit);
+  assert.equal(bench.sequencer.fault(), null);
+  for (const { unit } of sourceUnits({ seconds: 20, kinds: "video", startTicks: 50_000 })) bench.sequencer.event(unit);
+  assert.equal(bench.sequencer.fault()?.code, "ingest.too_fast");
+});
+
+test("a picture whose presentation lies hours after its decoding is dropped, and the others go on", () => {
+  const bench = new Bench();
+  bench.attach(FLV_CLOCK, tracksEvent(videoTrack(), audioTrack()));
+  bench.send(
+    sourceUnits({ seconds: 3 }).map((timed, i) =>
+      i === 60 ? { ...timed, unit: { ...timed.unit, ptsTicks: timed.unit.ptsTicks + 8_000_000 } } : timed,
+    ),
+  );
+  assert.equal(bench.sequencer.counters.droppedUnits, 1);
+  assert.ok(bench.log.units(0).length >= 74);
+  assert.equal(bench.sequencer.state, "live");
+});
