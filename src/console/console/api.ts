@@ -35,7 +35,14 @@ export type Session = {
 };
 
 export type Channel = { name: string; origin?: string; ladder?: unknown; rtmpPath?: string | null };
-export type Worker = { id: string; phase: string; session?: string | null; node?: string; pid?: number | null };
+export type Worker = {
+  id: string;
+  role?: string;
+  phase: string;
+  session?: string | null;
+  node?: string;
+  pid?: number | null;
+};
 export type Refusal = {
   at?: string;
   code: string;

@@ -40,7 +40,8 @@ function ladderText(ladder: unknown): string {
 }
 
 export function Workers({ workers, sessions }: { workers: Worker[]; sessions: Session[] }) {
-  const channelOf = (id: string | null | undefined) => sessions.find((session) => session.id === id)?.channel ?? id;
+  const workOf = ({ role, session: id }: Worker) =>
+    role === "demo-source" ? "demo source" : (sessions.find((session) => session.id === id)?.channel ?? id ?? "–");
   return (
     <section class="panel" aria-labelledby="workers">
       <h2 id="workers">Workers</h2>
@@ -64,7 +65,7 @@ export function Workers({ workers, sessions }: { workers: Worker[]; sessions: Se
                   <td>
                     <StateBadge state={worker.phase} />
                   </td>
-                  <td>{channelOf(worker.session) ?? "–"}</td>
+                  <td>{workOf(worker)}</td>
                   <td class="right figure">{[worker.node, worker.pid].filter(Boolean).join(" ") || "–"}</td>
                 </tr>
               ))}

@@ -47,7 +47,7 @@ function hlsEngine(video: HTMLVideoElement, url: string, events: EngineEvents): 
     maxDevicePixelRatio: 2,
     startLevel: -1,
     testBandwidth: false,
-    abrEwmaDefaultEstimate: 3_000_000,
+    abrEwmaDefaultEstimate: 5_000_000,
   });
   let mediaErrorAt = Number.NEGATIVE_INFINITY;
   hls.on(Hls.Events.ERROR, (_, data: ErrorData) => {

@@ -27,8 +27,15 @@ export type Stats = {
 };
 
 const WAIT_MS = 1500;
-/** Behind the aim by more than this, and catching up by rate would take a minute: jump. */
-const JUMP_BEHIND_MS = 4000;
+/** Behind the aim by more than this, catching up by rate takes too long: jump. First value: where the media is at hand,
+ *  second: where it must be fetched. At the start (loading took its time) a smaller one, once. */
+const JUMP_BEHIND_MS = { start: 300, buffered: 1200, fetched: 4000 } as const;
+/** What a jump inside the buffer must leave of it. */
+const JUMP_BUFFER_MS = 500;
+/** One jump in so long at most: a network that stutters is not made better by them. */
+const JUMP_EVERY_MS = 10_000;
+/** The picture stands for so long, and there is media behind a hole: go on there. */
+const HOLE_MS = 800;
 /** No picture moved for so long although it should: begin anew. */
 const STUCK_MS = 8000;
 const WATCH_EVERY_MS = 500;
@@ -44,6 +51,8 @@ export class LivePlayer {
   #retry: ReturnType<typeof setTimeout> | undefined;
   #generation = 0;
   #began = false;
+  #settled = false;
+  #jumpedAt = Number.NEGATIVE_INFINITY;
   #wantsPause = false;
   #movedAt = 0;
   #lastTime = -1;
@@ -148,6 +157,7 @@ export class LivePlayer {
 
   #start(): void {
     this.#reason = null;
+    this.#settled = false;
     this.#movedAt = performance.now();
     this.#engine = engineFor(this.#video, this.#url, {
       onLost: () => this.#lost(null),
@@ -197,16 +207,36 @@ export class LivePlayer {
       return;
     }
     if (this.#video.paused && !this.#wantsPause) void this.#play();
-    const latency = this.latencyMs();
-    const target = this.#engine.targetLatencyMs();
-    if (latency !== null && target !== null && this.#behindEdge() > target + JUMP_BEHIND_MS) this.goLive();
+    if (now - this.#movedAt > HOLE_MS) this.#leap();
+    else if (this.#phase === "playing") this.#catchUp(now);
   }
 
-  /** Behind what the playlist ends with, not behind the clock: a late stream cannot be caught up with. */
-  #behindEdge(): number {
+  #catchUp(now: number): void {
+    const behindMs = this.#behindMs();
+    const isAtHand = this.#bufferMs() > behindMs + JUMP_BUFFER_MS;
+    const { start, buffered, fetched } = JUMP_BEHIND_MS;
+    const limitMs = isAtHand ? (this.#settled ? buffered : start) : fetched;
+    const isAllowed = !this.#settled || now - this.#jumpedAt > JUMP_EVERY_MS;
+    this.#settled = true;
+    if (behindMs <= limitMs || !isAllowed) return;
+    this.#jumpedAt = now;
+    this.goLive();
+  }
+
+  /** Over a hole in the media (a gap of the stream), to where it goes on. */
+  #leap(): void {
+    const { buffered, currentTime } = this.#video;
+    for (let i = 0; i < buffered.length; i += 1)
+      if (buffered.start(i) > currentTime) {
+        this.#video.currentTime = buffered.start(i) + 0.02;
+        return;
+      }
+  }
+
+  /** Behind where the playlist says live is, not behind the clock: a late stream cannot be caught up with. */
+  #behindMs(): number {
     const position = this.#engine?.livePosition() ?? null;
-    const target = this.#engine?.targetLatencyMs() ?? 0;
-    return position === null ? 0 : (position - this.#video.currentTime) * 1000 + target;
+    return position === null ? 0 : (position - this.#video.currentTime) * 1000;
   }
 
   #bufferMs(): number {
