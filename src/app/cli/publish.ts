@@ -118,10 +118,14 @@ function jsonReport(): Report {
         audio: audio && { codec: audio.codec, sampleRate: audio.sampleRate, converted: converted.audio },
         durationMs,
       }),
-    progress: (progress) => say("progress", progress),
-    end: (progress) => say("ended", progress),
+    progress: (progress) => say("progress", rounded(progress)),
+    end: (progress) => say("ended", rounded(progress)),
     close: () => {},
   };
+}
+
+function rounded(progress: PublishProgress): object {
+  return Object.fromEntries(Object.entries(progress).map(([name, value]) => [name, Math.round(value)]));
 }
 
 function describeFile({ video, audio, converted }: MediaFile): string {

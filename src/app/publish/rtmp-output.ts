@@ -149,7 +149,8 @@ class RtmpOutput implements LiveOutput {
 /** Our own server puts its stable code in front of the words ("publish.key_refused: ..."); another one has only words. */
 function refusal(code: string, description: string): PlatformError {
   const own = /\bpublish\.(key_refused|channel_unknown|channel_busy|unavailable)\b/.exec(description);
-  const words = description === "" ? code : `${description} (${code})`;
+  const text = own === null ? description : description.replace(`${own[0]}: `, "");
+  const words = text === "" ? code : `${text} (${code})`;
   return new PlatformError(
     (own?.[0] as ErrorCode | undefined) ?? "publish.key_refused",
     `The server refused: ${words}`,
