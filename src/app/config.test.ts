@@ -67,7 +67,13 @@ test("without anything, the defaults; the value is frozen all the way down", () 
 test("file, then environment, then options: the later wins, the others stay", () => {
   const { config } = read({
     file: "port: 1\nrtmpPort: 2\nwarm: { min: 3 }\nlogLevel: warn\n",
-    environment: { CONTINUITY_RTMP_PORT: "20", CONTINUITY_LOG_LEVEL: "error", CONTINUITY_DEMO: "false" },
+    environment: {
+      CONTINUITY_RTMP_PORT: "20",
+      CONTINUITY_LOG_LEVEL: "error",
+      CONTINUITY_DEMO: "false",
+      CONTINUITY_GATEWAY_URL: "http://10.0.0.1:1",
+      CONTINUITY_CLUSTER_SECRET: "0123456789abcdef0123456789abcdef",
+    },
     options: { logLevel: "debug", roles: "origin, control", host: "localhost" },
   });
   assert.deepEqual(
@@ -203,6 +209,25 @@ test("secrets that are too short are refused, without being shown", () => {
   const found = mistakes({ environment });
   assert.equal(found.length, 3);
   for (const line of found) assert.doesNotMatch(line, /shorty|sh y|: short/);
+});
+
+test("roles that run apart need each other's addresses and one secret", () => {
+  const secret = { CONTINUITY_CLUSTER_SECRET: "0123456789abcdef0123456789abcdef" };
+  const found = (roles: string, environment: Record<string, string> = secret) =>
+    mistakes({ options: { roles }, environment });
+  assert.deepEqual(found("gateway"), ["roles: gateway without control: set controlUrl, where it answers"]);
+  assert.deepEqual(found("origin"), ["roles: origin without gateway: set gatewayUrl, where it answers"]);
+  assert.deepEqual(found("control"), [
+    "roles: control without gateway: set gatewayUrl, where it answers",
+    "roles: control without origin: set originUrls, where it answers",
+  ]);
+  assert.deepEqual(found("gateway,control"), [
+    "roles: gateway and control without origin: set originUrls, where it answers",
+  ]);
+  const apart = { CONTINUITY_CONTROL_URL: "http://10.0.0.2:2" };
+  assert.match(found("gateway", apart)[0]!, /^CONTINUITY_CLUSTER_SECRET: must be set/);
+  read({ options: { roles: "gateway" }, environment: { ...apart, ...secret } });
+  read({ options: { roles: "gateway,origin,control" } });
 });
 
 test("the variables that Kubernetes makes for a service of our name are not ours", () => {

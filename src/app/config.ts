@@ -81,6 +81,7 @@ export function readConfig(sources: ConfigSources): Readonly<{ config: Config; s
   if (wrong.length === 0) wrong.push(...conflicts(value as ConfigFile));
   for (const layer of layers) mistakes.push(...layer.mistakes);
   for (const { path, message } of wrong) mistakes.push(`${whereIs(path)}: ${pathText(path)} ${message}`);
+  if (wrong.length === 0) mistakes.push(...roleMistakes(value as ConfigFile, fromEnvironment.secrets));
   mistakes.push(...secretMistakes(fromEnvironment.secrets));
   const host = (value as { host?: unknown }).host ?? DEFAULTS.host;
   if (typeof host === "string") mistakes.push(...exposureMistakes(host, fromEnvironment.secrets));
@@ -155,6 +156,29 @@ function secretMistakes(secrets: GivenSecrets): string[] {
     ([, name, , rule]) => `${name}: must be ${rule}`,
   );
 }
+
+/** Roles that run apart need each other's addresses, and one secret that opens all their doors: without these they would
+ *  start, look well and never work. */
+function roleMistakes(file: ConfigFile, secrets: GivenSecrets): string[] {
+  const roles: readonly Role[] = file.roles ?? DEFAULTS.roles;
+  const missing = ROLES.filter((role) => !roles.includes(role));
+  if (missing.length === 0) return [];
+  const addresses = { gateway: file.gatewayUrl, origin: file.originUrls?.[0], control: file.controlUrl };
+  const keys = { gateway: "gatewayUrl", origin: "originUrls", control: "controlUrl" };
+  const mistakes = missing
+    .filter((other) => addresses[other] === undefined && roles.some((role) => ASKS[role].includes(other)))
+    .map((other) => `roles: ${roles.join(" and ")} without ${other}: set ${keys[other]}, where it answers`);
+  if (secrets.clusterSecret === null)
+    mistakes.push("CONTINUITY_CLUSTER_SECRET: must be set, the same for all roles, when they run apart");
+  return mistakes;
+}
+
+/** Whom each role calls. */
+const ASKS: Readonly<Record<Role, readonly Role[]>> = {
+  gateway: ["control"],
+  origin: ["gateway"],
+  control: ["gateway", "origin"],
+};
 
 /** Beyond this machine nothing may depend on a secret that was made for it and printed on its terminal. */
 function exposureMistakes(host: string, secrets: GivenSecrets): string[] {

@@ -84,5 +84,7 @@ export function toProblem(error: unknown): Problem {
 export function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const own = error instanceof PlatformError ? `${error.code}: ${error.message}` : error.message;
-  return error.cause === undefined ? own : `${own} (${describe(error.cause)})`;
+  if (error.cause === undefined) return own;
+  const cause = describe(error.cause);
+  return own.includes(cause) ? own : `${own} (${cause})`; // some messages tell their cause already
 }

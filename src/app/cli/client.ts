@@ -23,10 +23,18 @@ export function dataFolder(options: ClientOptions): string {
   return options.data ?? process.env.CONTINUITY_DATA ?? DATA_DEFAULT;
 }
 
-/** @returns null when no installation ever ran there */
+/** @returns null when no installation ever ran there
+ *  @throws PlatformError config.invalid when the file is somebody else's */
 export async function readRunFile(folder: string): Promise<RunFile | null> {
-  const text = await readFile(join(folder, RUN_FILE), "utf8").catch(() => null);
-  return text === null ? null : (JSON.parse(text) as RunFile);
+  const file = join(folder, RUN_FILE);
+  const text = await readFile(file, "utf8").catch(() => null);
+  try {
+    return text === null ? null : (JSON.parse(text) as RunFile);
+  } catch (cause) {
+    throw new PlatformError("config.invalid", `${file} is not what \`up\` writes: delete it, and start again.`, {
+      cause,
+    });
+  }
 }
 
 export async function readKey(folder: string, name: "admin-token" | "publish-key"): Promise<string | null> {
@@ -37,12 +45,14 @@ export async function readKey(folder: string, name: "admin-token" | "publish-key
 /** @throws PlatformError network.unreachable when neither option nor data folder says where to ask */
 export async function connect(options: ClientOptions): Promise<Client> {
   const folder = dataFolder(options);
-  const url = options.url ?? (await readRunFile(folder))?.url;
+  const url = options.url ?? process.env.CONTINUITY_URL ?? (await readRunFile(folder))?.url;
   if (url === undefined)
     throw new PlatformError(
       "network.unreachable",
       `Nothing has run in ${folder}: start it with \`npm start\`, or name its --data folder or --url.`,
     );
+  if (!/^https?:$/.test(URL.parse(url)?.protocol ?? ""))
+    throw new PlatformError("config.invalid", `"${url}" is no address: write it like http://127.0.0.1:8080.`);
   const token = options.token ?? process.env.CONTINUITY_ADMIN_TOKEN ?? (await readKey(folder, "admin-token"));
   return {
     url,
@@ -63,9 +73,22 @@ async function ask<T>(url: string, token: string | null, method: string, path: s
   }).catch((cause) => {
     throw new PlatformError("network.unreachable", `${url} does not answer. Is it running?`, { cause });
   });
-  const text = await response.text();
-  const value = text === "" ? null : JSON.parse(text);
+  const value = parsed(await response.text());
+  if (value === undefined)
+    throw new PlatformError(
+      "network.unreachable",
+      `What answers at ${url} is not Continuity (HTTP ${response.status}).`,
+    );
   if (response.ok) return value as T;
-  const { code = "", detail = text } = value ?? {};
+  const { code = "", detail = "" } = Object(value) as { code?: string; detail?: string };
   throw new PlatformError(isErrorCode(code) ? code : "network.unreachable", `${detail} (HTTP ${response.status})`);
+}
+
+/** Undefined for what is not JSON; null for nothing. */
+function parsed(text: string): unknown {
+  try {
+    return text === "" ? null : JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

@@ -1,8 +1,9 @@
 // `doctor`: what this machine lacks, each with what to do about it. It changes nothing.
 import { spawnSync } from "node:child_process";
-import { access, constants, mkdir, statfs } from "node:fs/promises";
+import { access, constants, stat, statfs } from "node:fs/promises";
 import { createServer } from "node:net";
 import { freemem } from "node:os";
+import { dirname, resolve } from "node:path";
 import { type ClientOptions, dataFolder, readRunFile } from "./client.ts";
 
 type Finding = { check: string; ok: boolean; detail: string };
@@ -12,7 +13,7 @@ const FREE_DISK_BYTES_MIN = 2 * 1024 ** 3;
 const FREE_MEMORY_BYTES_MIN = 768 * 1024 ** 2;
 
 export async function doctor(options: ClientOptions): Promise<void> {
-  const folder = dataFolder(options);
+  const folder = resolve(dataFolder(options));
   const running = await readRunFile(folder);
   const alive = running !== null && isAlive(running.pid);
   const findings: Finding[] = [
@@ -43,7 +44,7 @@ function node(): Finding {
 
 /** Loads the addon in a child: where it crashes, doctor lives and says so. */
 function ffmpegAddon(): Finding {
-  const code = 'import { avVersionInfo } from "node-av"; console.log(avVersionInfo?.() ?? "loaded"); process.exit(0)';
+  const code = 'import { nodeAv } from "#platform/av/drivers/node-av.ts"; console.log(nodeAv().build); process.exit(0)';
   const { status, signal, stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", code], {
     encoding: "utf8",
     timeout: 20_000,
@@ -51,25 +52,41 @@ function ffmpegAddon(): Finding {
   });
   const detail =
     status === 0
-      ? `FFmpeg ${stdout.trim()}`
-      : `does not load (${signal ?? stderr.trim().split("\n").at(-1)}): run \`npm ci\`; it needs glibc 2.28 or newer`;
+      ? stdout.trim()
+      : `does not load (${signal ?? reasonIn(stderr)}): run \`npm ci\`; it needs glibc 2.28 or newer`;
   return { check: "ffmpeg", ok: status === 0, detail };
 }
 
+/** The error itself, of what Node prints when a script fails: neither the code before nor the trace behind. */
+function reasonIn(stderr: string): string {
+  const lines = stderr.split("\n").filter((line) => line.trim() !== "");
+  return lines.find((line) => /^\w*Error\b/.test(line)) ?? lines.at(-1) ?? "no reason given";
+}
+
+/** The folder, or while there is none what it would be made in. */
+async function existing(folder: string): Promise<string> {
+  const found = await stat(folder).catch(() => null);
+  const above = dirname(folder);
+  return found !== null || above === folder ? folder : existing(above);
+}
+
 async function writable(folder: string): Promise<Finding> {
+  const place = await existing(folder);
   try {
-    await mkdir(folder, { recursive: true });
-    await access(folder, constants.W_OK);
-    return { check: "data", ok: true, detail: folder };
+    await access(place, constants.W_OK);
+    if (!(await stat(place)).isDirectory()) throw new Error("it is not a folder");
+    const detail = place === folder ? folder : `${folder} will be made at the first start`;
+    return { check: "data", ok: true, detail };
   } catch (error) {
-    return { check: "data", ok: false, detail: `${folder}: ${(error as Error).message}; choose another with --data` };
+    const detail = `${folder} cannot be used: ${(error as Error).message}; choose another with --data`;
+    return { check: "data", ok: false, detail };
   }
 }
 
 async function disk(folder: string): Promise<Finding> {
-  const stat = await statfs(folder).catch(() => null);
-  if (stat === null) return { check: "disk", ok: false, detail: `${folder} cannot be examined` };
-  const free = stat.bavail * stat.bsize;
+  const found = await statfs(await existing(folder)).catch(() => null);
+  if (found === null) return { check: "disk", ok: false, detail: `${folder} cannot be examined` };
+  const free = found.bavail * found.bsize;
   const detail = `${(free / 1024 ** 3).toFixed(1)} GiB free`;
   const ok = free >= FREE_DISK_BYTES_MIN;
   return { check: "disk", ok, detail: ok ? detail : `${detail}: below 2 GiB the journal may fill it` };
@@ -109,7 +126,7 @@ function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;
-  } catch {
-    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM"; // somebody else's
   }
 }

@@ -4,12 +4,14 @@ import { Command, CommanderError } from "commander";
 import { describe, PlatformError } from "#base/errors.ts";
 import { VERSION } from "../version.ts";
 
-/** Exit codes: 0 done, 1 it failed, 2 the command line is wrong, 3 no installation answers, 4 it was refused. */
+/** Exit codes: 0 done, 1 it failed, 2 the command line or the configuration is wrong, 3 no installation answers, 4 it was
+ *  refused. */
 export const EXIT = { failed: 1, usage: 2, unreachable: 3, refused: 4 } as const;
 
 function exitCodeOf(error: unknown): number {
   if (!(error instanceof PlatformError)) return EXIT.failed;
   if (error.code === "network.unreachable") return EXIT.unreachable;
+  if (error.code === "config.invalid") return EXIT.usage;
   if (/^(api\.(unauthorized|forbidden)|publish\.)/.test(error.code)) return EXIT.refused;
   return EXIT.failed;
 }

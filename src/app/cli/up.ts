@@ -3,7 +3,8 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { systemClock } from "#base/clock.ts";
 import { jsonLog } from "#base/log.ts";
-import { readConfig } from "../config.ts";
+import { type Config, readConfig } from "../config.ts";
+import { ROLES } from "../config-schema.ts";
 import type { Options } from "../config-sources.ts";
 import { openDataFolder } from "../data-folder.ts";
 import { writeFileDurably } from "../durable-file.ts";
@@ -28,9 +29,7 @@ export async function up(options: Options & { json?: boolean }): Promise<void> {
     await writeFileDurably(runFile, `${JSON.stringify(run)}\n`);
     const { adminToken, publishKey } = folder.secrets;
     console.log(
-      json
-        ? JSON.stringify({ ...run, adminToken, publishKey })
-        : welcome(supervisor.addresses, folder.secrets, config.demo),
+      json ? JSON.stringify({ ...run, adminToken, publishKey }) : welcome(supervisor.addresses, folder.secrets, config),
     );
     const holding = setInterval(() => {}, 1 << 30);
     const signal = await told;
@@ -43,18 +42,26 @@ export async function up(options: Options & { json?: boolean }): Promise<void> {
   }
 }
 
-function welcome({ url, rtmpPort }: Addresses, { publishKey }: Secrets, demo: boolean): string {
-  const rtmp = `rtmp://127.0.0.1:${rtmpPort}/live/CHANNEL?key=${publishKey}`;
-  const lines = [
+/** What these roles answer, and nothing else. */
+function welcome({ url, rtmpPort }: Addresses, { publishKey }: Secrets, config: Config): string {
+  if (config.roles.length < ROLES.length)
+    return [
+      `Continuity is up: ${config.roles.join(", ")}.`,
+      `  Address       ${url}`,
+      ...(rtmpPort === null ? [] : [`  RTMP          port ${rtmpPort}`]),
+      ...(config.roles.includes("control") ? [`  Console       ${url}/`] : []),
+    ].join("\n");
+  const rtmp = `rtmp://${new URL(url!).hostname}:${rtmpPort}/live/CHANNEL?key=${publishKey}`;
+  return [
     "Continuity is up.",
-    ...(url === null ? [] : [`  Console       ${url}/`]),
-    ...(url !== null && demo ? [`  See it live   ${url}/watch/demo`] : []),
-    ...(rtmpPort === null ? [] : [`  Publish RTMP  ${rtmp}`]),
-    ...(url === null ? [] : [`  Publish TS    PUT ${url}/ingest/CHANNEL.mpegts?key=${publishKey}`]),
-    ...(url === null ? [] : [`  Watch         ${url}/watch/CHANNEL   or   ${url}/live/CHANNEL/index.m3u8`]),
-    ...(rtmpPort === null ? [] : ["", `  ffmpeg -re -i FILE -c:v libx264 -c:a aac -f flv "${rtmp}"`]),
+    `  Console       ${url}/`,
+    ...(config.demo ? [`  See it live   ${url}/watch/demo`] : []),
+    `  Publish RTMP  ${rtmp}`,
+    `  Publish TS    PUT ${url}/ingest/CHANNEL.mpegts?key=${publishKey}`,
+    `  Watch         ${url}/watch/CHANNEL   or   ${url}/live/CHANNEL/index.m3u8`,
+    "",
+    `  ffmpeg -re -i FILE -c:v libx264 -c:a aac -f flv "${rtmp}"`,
     "",
     "CHANNEL is any name you like. Ctrl-C stops everything.",
-  ];
-  return lines.join("\n");
+  ].join("\n");
 }

@@ -2,7 +2,6 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { createApi } from "#api/api.ts";
-import { PlatformError } from "#base/errors.ts";
 import { createChannels } from "#control/channels.ts";
 import { type Control, createControl } from "#control/control.ts";
 import type { GatewayPort, OriginPort } from "#control/ports.ts";

@@ -70,10 +70,9 @@ export function runRole(name: ProcessName, start: (context: RoleContext) => Prom
         ({ url, rtmpPort }) => say({ kind: "listening", url, rtmpPort }),
         (error) => {
           log.error("cannot start", { error });
-          const code = error instanceof PlatformError ? error.code : "internal";
-          process.send?.({ kind: "fatal", code, message: describe(error) } satisfies FromProcess, () =>
-            process.exit(1),
-          );
+          const [code, message] =
+            error instanceof PlatformError ? [error.code, error.message] : ["internal", describe(error)];
+          process.send?.({ kind: "fatal", code, message } satisfies FromProcess, () => process.exit(1));
         },
       );
     }
