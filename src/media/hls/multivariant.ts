@@ -52,7 +52,8 @@ export function writeMultivariant({ variants, audio }: Multivariant): string {
       RESOLUTION: video ? `${video.width}x${video.height}` : null,
       "FRAME-RATE": video ? video.framesPerSecond.toFixed(3) : null,
       AUDIO: variant.audio === null ? null : quoted(variant.audio),
-      "CLOSED-CAPTIONS": "NONE",
+      // No CLOSED-CAPTIONS: captions of the source are kept in the pictures and may begin at any time. NONE would be a
+      // promise that there are none, and players (hls.js too) then do not look.
     };
     lines.push(`#EXT-X-STREAM-INF:${attributes(list)}`, variant.uri);
   }
