@@ -119,6 +119,43 @@ test("kill -9 of the front: it comes back, the window with it, the numbers go on
   });
 });
 
+test("kill -9 of the gateway: the publisher returns into the same session, on the same port; what was listed stays", {
+  skip,
+}, async () => {
+  await withInstallation({}, async (installation) => {
+    const args = [...TEST_VIDEO(), ...TEST_AUDIO, ...H264(), ...AAC, "-f", "flv", installation.rtmpUrl("cam")];
+    const first = ffmpeg(args);
+    const session = await sessionIn(installation, "cam", "live");
+    const path = "/live/cam/v360.m3u8";
+    const before = await eventually("two segments", async () => {
+      const now = await playlist(installation, path);
+      return now.segments.length >= 2 && now;
+    });
+    const { processes } = await installation.get<{ processes: Record<string, number> }>("/api/v1/status");
+    process.kill(processes.gateway!, "SIGKILL");
+    await first.done; // its connection broke
+    await sessionIn(installation, "cam", "interrupted");
+    const second = ffmpeg(args);
+    const back = await sessionIn(installation, "cam", "live");
+    assert.deepEqual([back.id, back.msnBase], [session.id, session.msnBase]);
+    const after = await eventually("it goes on", async () => {
+      const now = await playlist(installation, path);
+      const whole = now.segments.filter(({ msn, gap }) => msn > before.segments.at(-1)!.msn && !gap);
+      return whole.length >= 2 && now;
+    });
+    const kept = new Map(after.segments.map((s) => [s.msn, s.uri]));
+    for (const { msn, uri } of before.segments) assert.equal(kept.get(msn), uri, `number ${msn} names other media now`);
+    assert.equal(
+      after.text.match(/#EXT-X-DISCONTINUITY$/gm)?.length,
+      1,
+      "time went on: only the session's own first one",
+    );
+    for (const { uri, gap } of after.segments) if (!gap) await body(installation, `/live/cam/${uri}`);
+    await second.end();
+    await sessionIn(installation, "cam", "ended");
+  });
+});
+
 test("a publisher that is cut off and returns goes on in the same session; the numbers never fall", {
   skip,
 }, async () => {

@@ -2,7 +2,7 @@
 import { strict as assert } from "node:assert";
 import { spawnSync } from "node:child_process";
 import { createReadStream } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,13 +13,13 @@ import {
   ffmpeg,
   H264,
   hasProgram,
-  type Installation,
   sessionIn,
   TEST_AUDIO,
   TEST_VIDEO,
   unlessInstalled,
   withInstallation,
 } from "./installation.ts";
+import { download, hasNoX265, hasSegment, renditionUrls } from "./playlists.ts";
 
 const skip = unlessInstalled("ffmpeg");
 
@@ -34,25 +34,6 @@ async function play(url: string, seconds: number): Promise<string> {
   const code = await player.done;
   assert.equal(code, 0, player.stderr());
   return player.stderr().replaceAll(READER_NOISE, "");
-}
-
-/** Of a media playlist, or of the first one that a multivariant playlist names. */
-async function hasSegment(url: string): Promise<boolean> {
-  const text = await (await fetch(url)).text();
-  if (!text.includes("#EXT-X-STREAM-INF")) return text.includes("#EXTINF");
-  const first = text.split("\n").find((line) => line !== "" && !line.startsWith("#"));
-  return first !== undefined && hasSegment(new URL(first, url).href);
-}
-
-/** Init segment and all finished segments of a playlist as one file, as a player feeds them to its decoder. */
-async function download(url: string, file: string): Promise<void> {
-  const text = await (await fetch(url)).text();
-  const map = /#EXT-X-MAP:URI="([^"]+)"/.exec(text)![1]!;
-  const uris = [map, ...text.split("\n").filter((line) => line !== "" && !line.startsWith("#"))];
-  const bodies = await Promise.all(
-    uris.map(async (uri) => Buffer.from(await (await fetch(new URL(uri, url))).arrayBuffer())),
-  );
-  await writeFile(file, Buffer.concat(bodies));
 }
 
 /** Every picture and sample of it, by two decoders that are not ours; any word from them is a failure. */
@@ -86,15 +67,6 @@ function probe(url: string): {
   });
   assert.equal(status, 0, stderr);
   return JSON.parse(stdout);
-}
-
-/** The variants' and audio's playlist URLs of a channel. */
-async function renditionUrls(installation: Installation, channel: string): Promise<string[]> {
-  const base = `${installation.url}/live/${channel}/index.m3u8`;
-  const text = await (await fetch(base)).text();
-  const variants = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
-  const media = [...text.matchAll(/#EXT-X-MEDIA:[^\n]*URI="([^"]+)"/g)].map((match) => match[1]!);
-  return [...variants, ...media].map((uri) => new URL(uri, base).href);
 }
 
 /** Publishes while `body` runs, then ends it cleanly. */
@@ -193,11 +165,6 @@ test("HEVC in MPEG-TS; B-frames; 29.97", { skip: skip || hasNoX265() }, async ()
     });
   });
 });
-
-function hasNoX265(): string | false {
-  const { stdout } = spawnSync("ffmpeg", ["-hide_banner", "-encoders"], { encoding: "utf8" });
-  return stdout.includes("libx265") ? false : "skipped: this ffmpeg has no libx265";
-}
 
 test("audio only, and video only", { skip }, async () => {
   await withInstallation({}, async (installation) => {
