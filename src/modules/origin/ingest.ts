@@ -74,7 +74,8 @@ async function receive(deps: IngestDeps, path: string, request: IncomingMessage,
   const acks = new Acks(request, response, session, target);
   try {
     const reader = new CmafReader(known);
-    for await (const bytes of request as AsyncIterable<Buffer>)
+    // A refusal leaves this loop early; the request must survive that, or there is no connection to answer on.
+    for await (const bytes of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>)
       for (const event of reader.push(bytes)) await acks.took(await take(session, target, event));
     reader.end();
     await acks.finish();
