@@ -136,7 +136,7 @@ export class TestSession {
   readonly id: string;
   readonly timeline = new Timeline();
   readonly channel: Channel;
-  readonly #house: TestHouse;
+  #house: TestHouse;
   /** First frame. */
   frame: number;
   #renditions: readonly Rendition[] = [];
@@ -147,6 +147,11 @@ export class TestSession {
     this.channel = channel;
     this.frame = segmentStart(indexAt(RATE, startNs), SEGMENT_FRAMES);
     house.logs.begin(id);
+  }
+
+  /** The same session, towards another origin. */
+  moveTo(house: TestHouse): void {
+    this.#house = house;
   }
 
   say(decision: Decision): void {
@@ -249,13 +254,32 @@ export class TestSession {
   }
 }
 
+/** A disk that a dead process cannot write to: its appends never come back. */
+function mortal(journals: JournalFolder, isDead: () => boolean): JournalFolder {
+  const never = new Promise<never>(() => {});
+  return {
+    ...journals,
+    remove: (name) => (isDead() ? never : journals.remove(name)),
+    async open(name) {
+      if (isDead()) return never;
+      const journal = await journals.open(name);
+      return {
+        append: (record) => (isDead() ? never : journal.append(record)),
+        read: () => journal.read(),
+        close: () => journal.close(),
+      };
+    },
+  };
+}
+
 export class TestHouse {
-  readonly logs = new TestLogs();
+  readonly logs: TestLogs;
   readonly clock: Clock;
   readonly keys;
   readonly journals: JournalFolder;
   origin!: Origin;
   #server!: HttpServer;
+  #isDead = false;
   readonly #options: Partial<OriginOptions>;
   readonly #log: Log;
   readonly #onDemand: (channel: string) => boolean;
@@ -264,6 +288,7 @@ export class TestHouse {
     options: {
       clock?: Clock;
       journals?: JournalFolder;
+      logs?: TestLogs;
       origin?: Partial<OriginOptions>;
       log?: Log;
       onDemand?: (channel: string) => boolean;
@@ -272,6 +297,7 @@ export class TestHouse {
     this.clock = options.clock ?? systemClock();
     this.keys = jwtKeys(new Uint8Array(32), systemClock());
     this.journals = options.journals ?? memoryJournals();
+    this.logs = options.logs ?? new TestLogs();
     this.#options = options.origin ?? {};
     this.#log = options.log ?? silentLog;
     this.#onDemand = options.onDemand ?? (() => false);
@@ -286,7 +312,7 @@ export class TestHouse {
     this.origin = await createOrigin({
       clock,
       keys,
-      journals,
+      journals: mortal(journals, () => this.#isDead),
       log: this.#log,
       decisions: logs,
       onDemand: this.#onDemand,
@@ -296,10 +322,10 @@ export class TestHouse {
     return this;
   }
 
-  /** Kill it: nothing is closed in order, connections are cut, memory is gone. */
+  /** Kill it: connections are cut, and nothing reaches the disk any more. */
   async crash(): Promise<void> {
+    this.#isDead = true;
     await this.#server.close();
-    this.origin = null as unknown as Origin;
   }
 
   async stop(): Promise<void> {
