@@ -3,7 +3,7 @@ import type { Installation } from "../test/e2e/installation.ts";
 import { eventually, install } from "../test/e2e/installation.ts";
 import { startNginx } from "./peers.ts";
 import type { Figure } from "./report.ts";
-import { publish, sourceFile } from "./source.ts";
+import { publish, publishEvenly, sourceFile } from "./source.ts";
 import { median, percentile } from "./statistics.ts";
 
 const RUNS = 3;
@@ -84,8 +84,7 @@ async function firstPlayable(installation: Installation, file: string, channel: 
  *  at arrival, so the end of a part on the date line is when its newest frame arrived. */
 async function partAges(installation: Installation, file: string, channel: string): Promise<number[]> {
   await warm(installation);
-  const path = `/live/${channel}?key=${installation.publishKey}`;
-  const publisher = await publish(file, { host: "127.0.0.1", port: installation.rtmpPort, path });
+  const publisher = await publishEvenly(file, installation.rtmpUrl(channel));
   const url = `${installation.url}/live/${channel}/v720.m3u8`;
   const ages: number[] = [];
   try {
