@@ -103,9 +103,15 @@ function checkMultivariant(multivariant: Multivariant, url: string, findings: Fi
     for (const [name, type] of [
       ["AUDIO", "AUDIO"],
       ["SUBTITLES", "SUBTITLES"],
+      ["CLOSED-CAPTIONS", "CLOSED-CAPTIONS"],
     ] as const) {
       const group = attributes.get(name);
-      if (group !== undefined && !multivariant.media.some((m) => m.get("TYPE") === type && m.get("GROUP-ID") === group))
+      const isNone = type === "CLOSED-CAPTIONS" && group === "NONE";
+      if (
+        group !== undefined &&
+        !isNone &&
+        !multivariant.media.some((m) => m.get("TYPE") === type && m.get("GROUP-ID") === group)
+      )
         findings.add("multivariant.group", url, `${name}="${group}" is not there`);
     }
   }
@@ -241,6 +247,8 @@ async function checkDeclared(
     for (const codec of [init.codec, ...audio.flatMap((a) => (a?.judge.init ? [a.judge.init.codec] : []))])
       if (!declared.some((d) => d === codec.toLowerCase() || (codec === "hvc1" && d.startsWith("hvc1."))))
         findings.add("multivariant.codecs", url, `${uri}: media is ${codec}, CODECS="${attributes.get("CODECS")}"`);
+    if (follower.judge.hasCaptions && attributes.get("CLOSED-CAPTIONS") === "NONE")
+      findings.add("multivariant.captions", url, `${uri}: CLOSED-CAPTIONS=NONE, and its pictures carry captions`);
     if (init.kind === "video") checkPicture(uri, attributes, follower, url, findings);
     const own = rates(follower);
     const loudest = audio.map(rates).reduce((worst, r) => (r.peak > worst.peak ? r : worst), { peak: 0, average: 0 });

@@ -17,6 +17,7 @@ export const RULES = {
   "multivariant.average": "HLS 4.4.6.2: AVERAGE-BANDWIDTH is the average",
   "multivariant.attribute_missing":
     "HLS 4.4.6.2: BANDWIDTH, CODECS, RESOLUTION, FRAME-RATE, AVERAGE-BANDWIDTH are there",
+  "multivariant.captions": "HLS 4.4.6.2: CLOSED-CAPTIONS=NONE only where no media holds captions",
   "multivariant.group": "HLS 4.4.6.2.1: a group that is named exists",
   "multivariant.independent": "HLS 4.4.2.1: EXT-X-INDEPENDENT-SEGMENTS, since every segment starts with an IDR",
   "target.changed": "HLS 4.4.3.1: the target duration never changes",

@@ -1,10 +1,10 @@
 // Follows one media playlist as a low-latency player does: each reload blocks for the next part, each part is asked for
 // before it is listed.
 import { checkEvolution, differenceOf, mergeDelta } from "./evolution-rules.ts";
-import type { Findings } from "./findings.ts";
+import type { Code, Findings } from "./findings.ts";
 import type { Answer, Client } from "./http.ts";
 import { MediaJudge } from "./media-rules.ts";
-import { edgeOf, type MediaPlaylist, type Part, parseMedia, type Segment } from "./playlist.ts";
+import { edgeOf, type MediaPlaylist, type Part, parseMedia } from "./playlist.ts";
 import { checkMediaPlaylist, checkPlaylistHeaders } from "./static-rules.ts";
 
 export type FollowOptions = Readonly<{ reloads: number; toleranceMs: number; untilEnd: boolean; onReload: () => void }>;
@@ -52,7 +52,7 @@ export class Follower {
     for (let reload = 0; reload < this.#options.reloads || this.#options.untilEnd; reload += 1) {
       const before = this.playlist!;
       await this.#judgeNew(before);
-      if (before.ended) return;
+      if (before.ended) return this.#checkEnd(before);
       const want = nextOf(before);
       const answer = await this.#blocking(want, before);
       if (!answer) return;
@@ -63,6 +63,14 @@ export class Follower {
       if (reload % DELTA_EVERY === DELTA_EVERY - 1) await this.#checkDelta(before);
       this.#options.onReload();
     }
+  }
+
+  /** What is over stays as it is. */
+  async #checkEnd({ targetDuration }: MediaPlaylist): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, targetDuration * 1000));
+    const answer = await this.#client.get(this.url, { headers: GZIP });
+    if (answer.status === 200) this.#take(answer);
+    else this.#findings.add("fetch.failed", this.url, `answered ${answer.status} after its end`);
   }
 
   async #blocking(want: { msn: number; part: number | null }, before: MediaPlaylist): Promise<Answer | null> {
@@ -78,8 +86,9 @@ export class Follower {
     const playlist = parseMedia(answer.body.toString("utf8"));
     checkMediaPlaylist(playlist, answer, this.#findings);
     const removed = this.playlist ? checkEvolution(this.playlist, playlist, this.url, this.#findings) : [];
+    if (this.playlist) this.#checkHiddenParts(this.playlist, playlist);
     this.playlist = playlist;
-    for (const segment of removed) void this.#stillThere(segment);
+    for (const { uri, gap } of removed) if (!gap) void this.#stillThere(uri, "segment.removed_unfetchable");
     for (const segment of playlist.segments) if (segment.parts.length > 0) this.#parts.set(segment.msn, segment.parts);
     for (const msn of this.#parts.keys()) if (msn < playlist.mediaSequence - 2) this.#parts.delete(msn);
     const edge = edgeOf(playlist);
@@ -132,13 +141,9 @@ export class Follower {
   async #checkPromptness(uri: string, shownMs: number): Promise<void> {
     const part = await this.judge.fetchPart(uri);
     if (!part) return;
-    const existedMs = performance.now();
-    if (shownMs - existedMs > this.#options.toleranceMs)
-      this.#findings.add(
-        "blocking.late",
-        this.url,
-        `${uri} existed ${Math.round(shownMs - existedMs)} ms before it was listed`,
-      );
+    const earlyMs = shownMs - part.receivedMs;
+    if (earlyMs > this.#options.toleranceMs)
+      this.#findings.add("blocking.late", this.url, `${uri} came ${Math.round(earlyMs)} ms before it was listed`);
   }
 
   async #checkDelta(older: MediaPlaylist): Promise<void> {
@@ -185,15 +190,18 @@ export class Follower {
     }
   }
 
-  async #stillThere(segment: Segment): Promise<void> {
-    if (segment.gap) return;
-    const answer = await this.#client.get(new URL(segment.uri, this.url).href).catch(() => null);
+  /** Parts whose tags went while their segment stays: somebody who read the playlist before may still ask. */
+  #checkHiddenParts(before: MediaPlaylist, after: MediaPlaylist): void {
+    const bare = new Set(after.segments.filter(({ parts }) => parts.length === 0).map(({ msn }) => msn));
+    const parts = before.segments.filter(({ msn }) => bare.has(msn)).flatMap((segment) => segment.parts.slice(-1));
+    for (const { uri, gap } of parts) if (!gap) void this.#stillThere(uri, "part.unfetchable");
+  }
+
+  async #stillThere(uri: string, code: Code): Promise<void> {
+    const url = new URL(uri, this.url).href;
+    const answer = await this.#client.get(url).catch(() => null);
     if (answer?.status !== 200)
-      this.#findings.add(
-        "segment.removed_unfetchable",
-        answer?.url ?? segment.uri,
-        `answered ${answer?.status} right after it was removed`,
-      );
+      this.#findings.add(code, url, `answered ${answer?.status} right after it was removed from the playlist`);
   }
 }
 

@@ -8,6 +8,12 @@ import { maxAge } from "./static-rules.ts";
 
 const IMMUTABLE_SECONDS_MIN = 30;
 
+/** @property receivedMs when its last byte came */
+export type FetchedPart = Readonly<{ body: Buffer; chunks: Chunk[]; receivedMs: number }>;
+
+/** How captions are marked inside of pictures (ATSC A/53 part 4, 6.2.3). */
+const CAPTIONS = "GA94";
+
 /** One rendition's media, as it arrives. */
 export class MediaJudge {
   init: Init | null = null;
@@ -15,7 +21,7 @@ export class MediaJudge {
   readonly #client: Client;
   readonly #findings: Findings;
   readonly #inits = new Map<string, Promise<Init | null>>();
-  readonly #parts = new Map<string, Promise<{ body: Buffer; chunks: Chunk[] } | null>>();
+  readonly #parts = new Map<string, Promise<FetchedPart | null>>();
   /** End of the newest part, per map: decode times go on from there. */
   #endTicks: number | null = null;
   /** date - media time, ms, since the last discontinuity. */
@@ -28,6 +34,7 @@ export class MediaJudge {
     discontinuities: number;
   }[] = [];
   frameSeconds: number | null = null;
+  hasCaptions = false;
 
   constructor(url: string, client: Client, findings: Findings) {
     this.#url = url;
@@ -71,7 +78,7 @@ export class MediaJudge {
   }
 
   /** Ask for a part, at once or before it is listed. Asked twice, fetched once. */
-  fetchPart(uri: string): Promise<{ body: Buffer; chunks: Chunk[] } | null> {
+  fetchPart(uri: string): Promise<FetchedPart | null> {
     const known = this.#parts.get(uri);
     if (known) return known;
     const loading = (async () => {
@@ -85,7 +92,7 @@ export class MediaJudge {
           `took ${Math.round(answer.receivedMs - answer.firstByteMs)} ms`,
         );
       try {
-        return { body: answer.body, chunks: parseChunks(answer.body) };
+        return { body: answer.body, chunks: parseChunks(answer.body), receivedMs: answer.receivedMs };
       } catch (error) {
         this.#findings.add("media.boxes", answer.url, (error as Error).message);
         return null;
@@ -110,6 +117,7 @@ export class MediaJudge {
         this.#at(part.uri),
         `${part.duration} s listed, ${ticks / timescale} s of media`,
       );
+    if (kind === "video") this.hasCaptions ||= got.body.includes(CAPTIONS);
     const sync = got.chunks[0]!.firstIsSync;
     if (first && !sync) this.#findings.add("media.no_sync", this.#at(part.uri), "opens a segment");
     if (kind === "video" && sync !== part.independent)

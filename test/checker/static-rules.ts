@@ -23,6 +23,7 @@ export function checkMediaPlaylist(playlist: MediaPlaylist, answer: Answer, find
     if (segment.gap && segment.parts.some((part) => !part.gap))
       findings.add("gap.fetchable_listed", url, `number ${segment.msn}`);
   }
+  if (playlist.ended && playlist.hints.length > 0) findings.add("end.not_final", url, "a hint after ENDLIST");
   if (partTarget === null) return;
   if (!playlist.ended) checkControl(playlist, url, findings);
   const all = [...playlist.segments, { ...playlist.open, uri: null }];

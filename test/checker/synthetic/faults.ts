@@ -273,6 +273,49 @@ export const FAULTS: Record<string, Fault> = {
     playlist: (model) =>
       isVideo(model) && model.segments.forEach((segment) => segment.msn === 112 && (segment.discontinuity = true)),
   },
+  "captions that the multivariant playlist denies": {
+    causes: "multivariant.captions",
+    media: ({ track, part, reply }) => alter(reply, () => track === "v" && part >= 0 && reply.body.write("GA94", 300)),
+  },
+  "a caption group that is not there": {
+    causes: "multivariant.group",
+    multivariant: (text) => text.replace("CLOSED-CAPTIONS=NONE", 'CLOSED-CAPTIONS="cc"'),
+  },
+  "pictures a frame behind the sound": {
+    causes: "cross.start",
+    media: ({ track, part, reply }) => rewrite(track, part, reply, { shift: 1 }),
+  },
+  "a playlist that answers no more": {
+    causes: "playlist.stalled",
+    reply: ({ kind, query, reply }) =>
+      alter(reply, () => kind === "blocking" && query.get("_HLS_part") === "3" && (reply.status = 503)),
+  },
+  "a playlist half a second behind its parts": {
+    causes: "blocking.late",
+    reply: ({ kind, reply }) => alter(reply, () => kind === "blocking" && (reply.delayMs = 500)),
+  },
+  "what is there is waited for": {
+    causes: "blocking.past",
+    reply: ({ kind, query, reply }) =>
+      alter(reply, () => kind === "blocking" && !query.has("_HLS_part") && (reply.delayMs = 1500)),
+  },
+  "a segment that goes with its line": {
+    causes: "segment.removed_unfetchable",
+    media: ({ part, whole, reply }) => alter(reply, () => whole && part >= 0 && part < 8 * 5 && (reply.status = 404)),
+  },
+  "parts that go with their tags": {
+    causes: "part.unfetchable",
+    media: ({ part, whole, reply }) => alter(reply, () => !whole && part >= 0 && part < 12 * 5 && (reply.status = 404)),
+  },
+  "an end that is none": {
+    causes: "end.not_final",
+    playlist: (model) => void (model.ended = later(model) && model.published < 14 * 5 + 12),
+  },
+  "a hint after the end": {
+    causes: "end.not_final",
+    playlist: (model) => void (model.ended = later(model)),
+    text: (text, model) => (model.ended ? `${text}#EXT-X-PRELOAD-HINT:TYPE=PART,URI="${model.hints[0]}"\n` : text),
+  },
   "what is unknown is kept for an hour": {
     causes: "missing.not_404",
     reply: ({ kind, reply }) =>
