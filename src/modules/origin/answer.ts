@@ -47,12 +47,16 @@ export class TextBody {
 
 class Encoded {
   readonly bytes: Buffer;
+  /** The bytes as characters: node:http writes head and body as one string at once, and as two pieces if the body is a
+   *  buffer. That is a fifth of what ten thousand answers cost. */
+  readonly characters: string;
   readonly etag: string;
   readonly #encoding: string | null;
   readonly #headers = new Map<string, RawHeaders>();
 
   constructor(bytes: Buffer, encoding: string | null) {
     this.bytes = bytes;
+    this.characters = bytes.toString("latin1");
     this.#encoding = encoding;
     this.etag = `"${createHash("sha256").update(bytes).digest("base64url").slice(0, 22)}"`;
   }
@@ -91,7 +95,7 @@ export function sendText(
     return;
   }
   response.writeHead(200, encoded.headers(cache));
-  response.end(encoded.bytes);
+  response.end(encoded.characters, "latin1");
 }
 
 /** Finished media, whole or a range of it. @param name unique for these bytes: its ETag */

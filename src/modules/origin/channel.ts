@@ -10,16 +10,7 @@ import type { ChannelNumbers } from "./numbers.ts";
 import type { OriginOptions } from "./options.ts";
 import type { Session } from "./session.ts";
 import type { Track } from "./track.ts";
-import {
-  type Chain,
-  chainOf,
-  multivariantOf,
-  type Position,
-  playableEra,
-  playlistOf,
-  positionOf,
-  targetDurationOf,
-} from "./view.ts";
+import { type Chain, chainOf, multivariantOf, type Position, playableEra, playlistOf, positionOf } from "./view.ts";
 
 /** What a held playlist request wants of its answer. */
 type Want = Readonly<{ delta: boolean; gzip: boolean }>;
@@ -32,7 +23,8 @@ const PLAYLIST_MIN = 3;
 /** An answer that was waited for stays right for its URL as long as anybody may ask it. */
 const HELD_ANSWER_LIFE = 6;
 
-type Rendered = { version: number; full: TextBody; delta: TextBody };
+/** `held` and `now`: how long an answer may be kept that was waited for, and one that was not. */
+type Rendered = Readonly<{ version: number; full: TextBody; delta: TextBody; held: string; now: string }>;
 
 export class LiveChannel {
   readonly name: string;
@@ -43,6 +35,7 @@ export class LiveChannel {
   readonly starting: HeldGroup<() => void>;
   /** Goes up whenever a playlist of the channel may have changed. */
   #version = 0;
+  readonly #chains = new Map<string, { version: number; chain: Chain }>();
   readonly #rendered = new Map<string, Rendered>();
   #multivariant: { version: number; session: Session; body: TextBody } | null = null;
   readonly #playlistGroups = new Map<string, Map<string, PlaylistGroup>>();
@@ -81,8 +74,13 @@ export class LiveChannel {
     return [...groups, ...parts, this.starting].reduce((sum, group) => sum + group.size, 0);
   }
 
+  /** The rendition's playlist, in parts; null when there is none. Worked out once per publication. */
   chain(name: string): Chain | null {
-    return chainOf(this.sessions, name);
+    const known = this.#chains.get(name);
+    if (known?.version === this.#version) return known.chain;
+    const chain = chainOf(this.sessions, name);
+    if (chain) this.#chains.set(name, { version: this.#version, chain });
+    return chain;
   }
 
   /** The multivariant playlist of the newest session that can be played; null when there is none yet.
@@ -105,17 +103,16 @@ export class LiveChannel {
     const value = playlistOf(chain);
     const full = new TextBody(writeMediaPlaylist(value));
     const delta = skippableSegments(value) > 0 ? new TextBody(writeMediaPlaylist(value, true)) : full;
-    const rendered = { version: this.#version, full, delta };
+    const { ended, targetDurationSeconds } = value;
+    const held = ended ? CACHE.second : `public, max-age=${HELD_ANSWER_LIFE * targetDurationSeconds}`;
+    const rendered = { version: this.#version, full, delta, held, now: ended ? CACHE.second : CACHE.now };
     this.#rendered.set(name, rendered);
     return rendered;
   }
 
   sendPlaylist(response: ServerResponse, chain: Chain, want: Want, waited: boolean, ifNoneMatch = ""): void {
-    const { full, delta } = this.#render(chain);
-    const body = want.delta ? delta : full;
-    const life = `public, max-age=${HELD_ANSWER_LIFE * targetDurationOf(chain)}`;
-    const cache = chain.ended ? CACHE.second : waited ? life : CACHE.now;
-    sendText(response, body, want.gzip, cache, ifNoneMatch);
+    const { full, delta, held, now } = this.#render(chain);
+    sendText(response, want.delta ? delta : full, want.gzip, waited ? held : now, ifNoneMatch);
   }
 
   /** Keep a request until segment `msn` is whole, or its part is listed. */
@@ -126,7 +123,7 @@ export class LiveChannel {
     const key = `${msn}.${part ?? ""}`;
     let entry = byKey.get(key);
     if (!entry) {
-      const limitMs = HOLD_LIMIT * targetDurationOf(chain) * 1000;
+      const limitMs = HOLD_LIMIT * chain.targetDurationSeconds * 1000;
       const late = () => new PlatformError("origin.busy", `${key} of ${name} did not come within ${limitMs} ms.`);
       const group = new HeldGroup<Want>(this.#clock, this.#waiting, limitMs, (held) => sendError(held, late()));
       byKey.set(key, (entry = { msn, part, group }));
@@ -198,9 +195,9 @@ export class LiveChannel {
   }
 
   /** Why a playlist must not be answered any more, though it is there; null when it may. */
-  staleness({ session, track, ended }: Chain): PlatformError | null {
+  staleness({ session, track, era, ended }: Chain): PlatformError | null {
     if (ended) return null;
-    const limitMs = STALE_AFTER * (session.era?.targetDurationSeconds ?? 2) * 1000;
+    const limitMs = STALE_AFTER * era.targetDurationSeconds * 1000;
     const silentMs = this.#clock.monotonicMs() - track.publishedMs;
     if (silentMs <= limitMs || session.isInHole(track)) return null;
     return new PlatformError("origin.stale", `Nothing was added to ${track.name} for ${Math.round(silentMs)} ms.`);
@@ -223,7 +220,7 @@ export class LiveChannel {
     for (const { track } of chain.links)
       while (track.listed.length > 0 && count > window) {
         const oldestMs = lengthMs(track.listed.slice(0, 1));
-        if (leftMs - oldestMs < PLAYLIST_MIN * targetDurationOf(chain) * 1000) return;
+        if (leftMs - oldestMs < PLAYLIST_MIN * chain.targetDurationSeconds * 1000) return;
         track.retireOldest(nowMs, oldestMs + leftMs);
         count -= 1;
         leftMs -= oldestMs;
@@ -245,6 +242,7 @@ export class LiveChannel {
       this.sessions = this.sessions.filter((session) => !over.includes(session));
       this.#version += 1;
       this.#rendered.clear();
+      this.#chains.clear();
     }
     return over;
   }

@@ -178,7 +178,7 @@ export class Delivery {
 function targetOf(chain: Chain, msn: number, part: number | null): { msn: number; part: number | null } {
   const { lastMsn, lastParts, lastIsGap, nextMsn, nextParts } = positionOf(chain);
   const last = lastMsn ?? nextMsn - 1;
-  const limit = advancePartLimit(chain.session.era?.partTargetMs ?? 1000);
+  const limit = advancePartLimit(chain.era.partTargetMs);
   const partsThere = msn === last ? lastParts : msn === nextMsn ? nextParts : 0;
   if (msn > last + MSN_AHEAD_MAX || (msn >= last && !lastIsGap && part !== null && part - partsThere >= limit))
     throw new PlatformError("api.bad_request", `Too far ahead: the newest whole segment is ${last}.`);

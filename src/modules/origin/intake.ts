@@ -1,17 +1,19 @@
 // What a sender may put into a session: an init segment that is what the log announced, and chunks that are exactly its
 // parts. What the log has not said yet is waited for, within a bound: senders and we read it over different lines.
+
 import { PlatformError } from "#base/errors.ts";
-import type { ChunkFacts } from "#media/cmaf/read-chunk.ts";
+import type { CmafEvent } from "#media/cmaf/read.ts";
 import type { CmafInit } from "#media/cmaf/read-init.ts";
 import { type Rendition, timescaleOf } from "#media/ladder/rendition.ts";
 import type { EraOpened } from "#media/session-log/entries.ts";
+import { utcToTai } from "#media/time/tai.ts";
 import type { Session } from "./session.ts";
 import { isOnGrid, renditionOf, type Slot, slotAt } from "./slots.ts";
 
 /** Where a sender says its media belongs. */
 export type Place = Readonly<{ track: string; era: number }>;
 
-export type Chunk = Readonly<{ facts: ChunkFacts; startsSegment: boolean; bytes: Buffer }>;
+export type Chunk = Omit<Extract<CmafEvent, { kind: "chunk" }>, "kind">;
 
 /** The segment a chunk went into, and whether it is on disk already, with all before it. */
 export type Took = Readonly<{ segmentStartTicks: number; stored: boolean }>;
@@ -62,7 +64,8 @@ export async function takeChunk(session: Session, { track: name, era }: Place, c
     throw new PlatformError("media.malformed", `The segment at ${startTicks} does not begin with a sync sample.`);
   if (session.outcome !== null && ordinal >= track.nextOrdinal)
     throw new PlatformError("api.conflict", `Session ${session.id} is ${session.outcome}; nothing is added to it.`);
-  const taken = track.take(slot, { startTicks, durationTicks, independent, bytes: chunk.bytes });
+  const producedNs = chunk.producedUtcNs === null ? null : utcToTai(chunk.producedUtcNs);
+  const taken = track.take(slot, { startTicks, durationTicks, independent, bytes: chunk.bytes }, producedNs);
   if (taken === "differs") session.alarm(name, `part at ${startTicks}`);
   else if (taken === "new") session.advance();
   return { segmentStartTicks: slot.segmentStartTicks, stored: track.isStored(ordinal) };

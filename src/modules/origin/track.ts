@@ -58,7 +58,7 @@ export class Track {
   publishedMs: number;
   readonly #timeline: Timeline;
   readonly #host: TrackHost;
-  readonly #ahead = new Map<string, { slot: Slot; part: HeldPart }>();
+  readonly #ahead = new Map<string, { slot: Slot; part: HeldPart; producedNs: bigint | null }>();
   #aheadBytes = 0;
 
   /** @param nextOrdinal first segment it can have */
@@ -86,13 +86,14 @@ export class Track {
   }
 
   /** Keep a part. Call `advance` to publish it.
+   *  @param producedNs when its newest frame came, TAI; null when the sender did not say
    *  @throws PlatformError origin.busy when too much waits behind a missing part */
-  take(slot: Slot, part: HeldPart): Taken {
+  take(slot: Slot, part: HeldPart, producedNs: bigint | null): Taken {
     const known = this.#known(slot);
     if (known !== null) return known === "gone" || sameBytes(known.bytes, part.bytes) ? "known" : "differs";
     if (this.#aheadBytes + part.bytes!.byteLength > this.#host.aheadBytesMax)
       throw new PlatformError("origin.busy", `Too much of ${this.name} came ahead of a part that is missing.`);
-    this.#ahead.set(`${slot.segment.ordinal}.${slot.index}`, { slot, part });
+    this.#ahead.set(`${slot.segment.ordinal}.${slot.index}`, { slot, part, producedNs });
     this.#aheadBytes += part.bytes!.byteLength;
     return "new";
   }
@@ -165,7 +166,7 @@ export class Track {
     this.#grow(segment, next.slot.startTicks, next.part);
     this.counters.parts += 1;
     this.counters.bytes += next.part.bytes!.byteLength;
-    this.newestFrameNs = timeOf(era.rate, next.slot.frameEnd - 1);
+    this.newestFrameNs = next.producedNs ?? timeOf(era.rate, next.slot.frameEnd - 1);
     return true;
   }
 

@@ -23,7 +23,15 @@ export type Position = Readonly<{
 type Link = Readonly<{ session: Session; track: Track }>;
 
 /** One rendition's tracks, session by session, whose numbers join up; the last one is what is live, or was. */
-export type Chain = Readonly<{ links: readonly Link[]; session: Session; track: Track; ended: boolean }>;
+export type Chain = Readonly<{
+  links: readonly Link[];
+  session: Session;
+  track: Track;
+  /** The newest era of the session. */
+  era: EraOpened;
+  targetDurationSeconds: number;
+  ended: boolean;
+}>;
 
 export function chainOf(sessions: readonly Session[], name: string): Chain | null {
   const at = sessions.findLastIndex((session) => session.tracks.get(name)?.hasMedia);
@@ -38,7 +46,10 @@ export function chainOf(sessions: readonly Session[], name: string): Chain | nul
     links.unshift({ session: sessions[i]!, track: earlier });
     first = firstMsn(earlier);
   }
-  return { links, session, track, ended: session.outcome !== null || track.finished };
+  const era = session.era!; // it has media, so it has an era
+  const targets = links.flatMap((link) => link.track.listed.map((segment) => segment.targetDurationSeconds));
+  const targetDurationSeconds = Math.max(era.targetDurationSeconds, ...targets);
+  return { links, session, track, era, targetDurationSeconds, ended: session.outcome !== null || track.finished };
 }
 
 function firstMsn(track: Track): number {
@@ -57,18 +68,12 @@ export function positionOf({ links, track }: Chain): Position {
   };
 }
 
-export function targetDurationOf({ links, session }: Chain): number {
-  const listed = links.flatMap(({ track }) => track.listed.map((segment) => segment.targetDurationSeconds));
-  return Math.max(session.era?.targetDurationSeconds ?? 1, ...listed);
-}
-
 export function playlistOf(chain: Chain): MediaPlaylist {
-  const { links, session, track, ended } = chain;
+  const { links, session, track, era, ended } = chain;
   const first = links.find((link) => link.track.listed.length > 0)?.track.listed[0];
   const growing = ended ? null : growingOf(session, track);
-  const era = session.era!;
   return {
-    targetDurationSeconds: targetDurationOf(chain),
+    targetDurationSeconds: chain.targetDurationSeconds,
     partTargetMs: Math.max(era.partTargetMs, ...track.listed.slice(-4).map((segment) => segment.partTargetMs)),
     mediaSequence: first?.msn ?? track.growing!.segment.msn,
     discontinuitySequence:
