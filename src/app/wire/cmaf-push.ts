@@ -7,6 +7,8 @@ import type { Clock, Timer } from "#base/clock.ts";
 import { describe, type ErrorCode, isErrorCode, PlatformError } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
+import { writeProducerTime } from "#media/cmaf/producer-time.ts";
+import { taiToUtc } from "#media/time/tai.ts";
 import type { CmafSink, CmafTrackSink } from "#modules/transcode/types.ts";
 
 const RETRY_MS_MIN = 100;
@@ -91,7 +93,7 @@ class TrackPush implements CmafTrackSink {
         "network.unreachable",
         `The origin takes nothing: ${this.#unstoredBytes} bytes of ${this.#track.name} wait for it.`,
       );
-    this.#request?.write(part.bytes);
+    if (this.#request) send(this.#request, part);
   }
 
   end(): void {
@@ -153,7 +155,7 @@ class TrackPush implements CmafTrackSink {
     });
     this.#request = request;
     request.write(init);
-    for (const part of this.#unstored) request.write(part.bytes);
+    for (const part of this.#unstored) send(request, part);
     if (this.#ended) request.end();
   }
 
@@ -185,6 +187,11 @@ class TrackPush implements CmafTrackSink {
     this.#failed = error;
     this.#settle();
   }
+}
+
+/** With the instant its newest frame reached the gateway, for the origin's account of latency. */
+function send(request: ClientRequest, part: Part): void {
+  request.write(Buffer.concat([writeProducerTime(taiToUtc(part.newestArrivedNs), part.startTicks), part.bytes]));
 }
 
 async function readProblem(response: IncomingMessage): Promise<PlatformError> {

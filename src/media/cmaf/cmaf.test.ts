@@ -9,6 +9,7 @@ import { PlatformError } from "#base/errors.ts";
 import { seededRandom } from "#base/random.ts";
 import { buildAvcConfig } from "#media/codec/avcc.ts";
 import { joinLengths, splitAnnexB } from "#media/codec/nal.ts";
+import { writeProducerTime } from "./producer-time.ts";
 import { type CmafEvent, CmafReader } from "./read.ts";
 import { audioTrack, syntheticChunk, videoTrack } from "./testing/synthetic.ts";
 import { type CmafSample, type CmafTrack, writeChunk, writeInit } from "./write.ts";
@@ -96,10 +97,27 @@ test("boxes that carry no media are passed over, heads before a moof stay with t
   const init = writeInit(audioTrack());
   const part = syntheticChunk({ start: 1024, count: 3, sampleTicks: 1024, startsSegment: false });
   const free = Buffer.from("0000000c66726565ffffffff", "hex");
-  const prft = Buffer.concat([Buffer.from("0000001070726674", "hex"), Buffer.alloc(8)]);
-  const events = readAll(Buffer.concat([init, free, prft, free, part, free]), () => 5);
+  const torn = Buffer.concat([Buffer.from("0000001070726674", "hex"), Buffer.alloc(8)]);
+  const events = readAll(Buffer.concat([init, free, torn, free, part, free]), () => 5);
   assert.equal(events.length, 2);
-  assert.deepEqual(events[1]!.bytes, Buffer.concat([prft, part]));
+  assert.deepEqual(events[1]!.bytes, part);
+});
+
+test("a producer reference time is told, to the nanosecond, and is no part of the chunk", () => {
+  const part = syntheticChunk({ start: 1024, count: 3, sampleTicks: 1024, startsSegment: true });
+  const [styp, rest] = [part.subarray(0, part.readUInt32BE(0)), part.subarray(part.readUInt32BE(0))];
+  const init = writeInit(audioTrack());
+  for (const utcNs of [1_795_231_538_969_089_175n, 1_000_000_000n, 4_200_000_000_999_999_999n]) {
+    const prft = writeProducerTime(utcNs, 1024);
+    for (const sent of [Buffer.concat([prft, part]), Buffer.concat([styp, prft, rest])]) {
+      const [, first, second] = readAll(Buffer.concat([init, sent, part]), () => 7);
+      assert.ok(first?.kind === "chunk" && first.producedUtcNs !== null);
+      const off = first.producedUtcNs - utcNs;
+      assert.ok(off >= -1n && off <= 0n, `off by ${off} ns`);
+      assert.deepEqual(first.bytes, part);
+      assert.ok(second?.kind === "chunk" && second.producedUtcNs === null);
+    }
+  }
 });
 
 function refusal(bytes: Buffer, reader = new CmafReader()): string {

@@ -1,23 +1,25 @@
 // CMAF as it arrives on a connection: pieces of any size in; init segments and whole chunks out, each in memory of its own.
 // Why whole chunks: a part is served at link speed or not at all, so nothing downstream can use half of one.
 import { PlatformError } from "#base/errors.ts";
+import { producedUtcNs } from "./producer-time.ts";
 import { boxAt, shown } from "./read-box.ts";
 import { type ChunkFacts, parseMoof } from "./read-chunk.ts";
 import { type CmafInit, parseInit } from "./read-init.ts";
 
 export type CmafEvent =
   | Readonly<{ kind: "init"; init: CmafInit; bytes: Buffer }>
-  /** [styp] [prft] [emsg] [sidx] moof mdat, as sent. */
-  | Readonly<{ kind: "chunk"; facts: ChunkFacts; startsSegment: boolean; bytes: Buffer }>;
+  /** [styp] [emsg] [sidx] moof mdat, as sent. A prft is taken out and told: it says when, and two senders of the same
+   *  media say different times. `producedUtcNs` is null when there was none. */
+  | Readonly<{ kind: "chunk"; facts: ChunkFacts; startsSegment: boolean; producedUtcNs: bigint | null; bytes: Buffer }>;
 
 /** Largest boxes taken. A second of 4K at 60 Mb/s is 7.5 MB; heads are far below their bound in any real stream. */
 const MDAT_BYTES_MAX = 16 * 1024 * 1024;
 const HEAD_BYTES_MAX = 256 * 1024;
 
 /** Boxes that may stand before a moof, and belong to its chunk. */
-const BEFORE_MOOF = new Set(["styp", "prft", "emsg", "sidx"]);
+const BEFORE_MOOF = new Set(["styp", "emsg", "sidx"]);
 /** Boxes that say nothing to an origin. */
-const IGNORED = new Set(["free", "skip", "mfra"]);
+const IGNORED = new Set(["free", "skip", "mfra", "prft"]);
 
 export class CmafReader {
   /** The newest init segment, or the one handed in: chunks are read against it. */
@@ -30,6 +32,7 @@ export class CmafReader {
   #next = 0;
   #moof: number | null = null;
   #startsSegment = false;
+  #producedUtcNs: bigint | null = null;
 
   constructor(init: CmafInit | null = null) {
     this.init = init;
@@ -99,7 +102,10 @@ export class CmafReader {
       this.#moof = at;
     } else if (type === "styp") this.#startsSegment = true;
     else if (type === "mdat") return this.#chunk(bytes, at, end);
-    else if (IGNORED.has(type)) this.#cut(bytes, at, end);
+    else if (IGNORED.has(type)) {
+      if (type === "prft") this.#producedUtcNs = producedUtcNs(bytes, boxAt(bytes, at, end));
+      this.#cut(bytes, at, end);
+    }
     return null;
   }
 
@@ -107,8 +113,9 @@ export class CmafReader {
     const moof = boxAt(bytes, this.#moof!, mdatAt);
     const dataBytes = end - boxAt(bytes, mdatAt, end).body;
     const facts = parseMoof(bytes, moof, dataBytes, this.init!);
-    const startsSegment = this.#startsSegment;
-    return { kind: "chunk", facts, startsSegment, bytes: this.#cut(bytes, 0, end) };
+    const [startsSegment, producedUtcNs] = [this.#startsSegment, this.#producedUtcNs];
+    this.#producedUtcNs = null;
+    return { kind: "chunk", facts, startsSegment, producedUtcNs, bytes: this.#cut(bytes, 0, end) };
   }
 
   /** Take [from, end) out as a copy; what was before `from` stays and waits for what it belongs to. */
