@@ -69,6 +69,12 @@ test("a key alone in the URL finds its channel, whichever field the gateway put 
   assert.equal(channels.authorize(asks("news-key-2", null)).name, "news");
 });
 
+test("the installation's key alone opens no channel, and whoever tries is told to name one", async () => {
+  const { channels } = await registry();
+  for (const request of [asks(null, PUBLISH_KEY), asks(PUBLISH_KEY, null)])
+    assert.throws(() => channels.authorize(request), { code: "publish.channel_unknown", message: /must be named/ });
+});
+
 test("a mapped RTMP path leads to its channel; its last word counts as the key when there is no other", async () => {
   const { channels } = await registry();
   const mapped = { rtmpPath: "app/old-name" };

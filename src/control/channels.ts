@@ -134,7 +134,7 @@ export async function createChannels(deps: {
       await change(name, null);
     },
     authorize(request) {
-      const { name, key } = readRequest(request, all());
+      const { name, key } = readRequest(request, all(), publishHash);
       if (key === null) throw new PlatformError("publish.key_refused", `A key is needed: ${example(request, name)}.`);
       const hash = hashKey(key);
       if (name === null) {
@@ -161,13 +161,15 @@ export async function createChannels(deps: {
 function readRequest(
   request: PublishRequest,
   all: readonly StoredChannel[],
+  publishHash: string,
 ): { name: string | null; key: string | null } {
   const mapped =
     request.rtmpPath === null ? undefined : all.find(({ channel }) => channel.rtmpPath === request.rtmpPath)?.channel;
   if (mapped) return { name: mapped.name, key: request.key ?? request.rtmpPath!.split("/").at(-1)! };
   if (request.key !== null) return { name: request.channel, key: request.key };
   const hash = request.channel === null ? null : hashKey(request.channel);
-  const known = hash !== null && all.some(({ keys }) => keys.some(({ sha256 }) => sameHash(sha256, hash)));
+  const hashes = [publishHash, ...all.flatMap(({ keys }) => keys.map(({ sha256 }) => sha256))];
+  const known = hash !== null && hashes.some((sha256) => sameHash(sha256, hash));
   return known ? { name: null, key: request.channel } : { name: request.channel, key: null };
 }
 
