@@ -3,7 +3,7 @@ import type { Installation } from "../test/e2e/installation.ts";
 import { eventually, install } from "../test/e2e/installation.ts";
 import { startNginx } from "./peers.ts";
 import type { Figure } from "./report.ts";
-import { publish, publishEvenly, sourceFile } from "./source.ts";
+import { publish, sourceFile } from "./source.ts";
 import { median, percentile } from "./statistics.ts";
 
 const RUNS = 3;
@@ -32,7 +32,7 @@ export async function latency(folder: string): Promise<Figure[]> {
         unit: "ms",
         peer: null,
         goal: 120,
-        note: `${ages.length} parts of the top rung, from the newest frame's arrival to the part's last byte at a client`,
+        note: `${ages.length} parts of the top rung, from the newest frame's arrival at the gateway to the part at the origin`,
       },
       {
         name: "part age, p99",
@@ -80,11 +80,12 @@ async function firstPlayable(installation: Installation, file: string, channel: 
   return tookMs;
 }
 
-/** Asks for each hinted part of the top rung before it exists, and notes when its last byte came. Media time is anchored
- *  at arrival, so the end of a part on the date line is when its newest frame arrived. */
+/** Waits for each part of the top rung, then asks how old its newest frame was when the part was there: arrival at the
+ *  gateway travels with the media, so this is the time through log, decoder, filter, encoder, packaging and origin. */
 async function partAges(installation: Installation, file: string, channel: string): Promise<number[]> {
   await warm(installation);
-  const publisher = await publishEvenly(file, installation.rtmpUrl(channel));
+  const path = `/live/${channel}?key=${installation.publishKey}`;
+  const publisher = await publish(file, { host: "127.0.0.1", port: installation.rtmpPort, path });
   const url = `${installation.url}/live/${channel}/v720.m3u8`;
   const ages: number[] = [];
   try {
@@ -96,29 +97,17 @@ async function partAges(installation: Installation, file: string, channel: strin
       const hint = /#EXT-X-PRELOAD-HINT:TYPE=PART,URI="([^"]+)"/.exec(text)?.[1];
       if (hint === undefined) throw new Error(`no hint in\n${text}`);
       await (await fetch(new URL(hint, url))).arrayBuffer();
-      const atMs = performance.timeOrigin + performance.now();
+      const { items } = await installation.get<{
+        items: { channel: string; renditions: { name: string; partAgeMs: number }[] }[];
+      }>("/api/v1/sessions");
+      const session = items.find((item) => item.channel === channel)!;
+      ages.push(session.renditions.find(({ name }) => name === "v720")!.partAgeMs);
       text = await (await fetch(url)).text();
-      const endMs = dateAtEndOf(text, hint);
-      // The part's last frame arrived one frame before the part's end on the time line.
-      if (endMs !== null) ages.push(atMs - (endMs - 1000 / 30));
     }
   } finally {
     await publisher.stop();
   }
   return ages.slice(6); // the first second holds the catching up after the start
-}
-
-function dateAtEndOf(text: string, uri: string): number | null {
-  let atMs = Number.NaN;
-  for (const line of text.split("\n")) {
-    const date = /^#EXT-X-PROGRAM-DATE-TIME:(.+)$/.exec(line)?.[1];
-    if (date !== undefined) atMs = Date.parse(date);
-    const part = /^#EXT-X-PART:(.*)$/.exec(line)?.[1];
-    if (part === undefined) continue;
-    atMs += Number(/DURATION=([\d.]+)/.exec(part)![1]) * 1000;
-    if (part.includes(`"${uri}"`)) return Number.isNaN(atMs) ? null : atMs;
-  }
-  return null;
 }
 
 async function nginxFirstSegment(folder: string, file: string): Promise<number | null> {

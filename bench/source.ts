@@ -21,20 +21,6 @@ export function sourceFile(folder: string): string {
   return file;
 }
 
-/** Publishes with our own command, which sends each frame at its own instant: the first frame's arrival then tells when
- *  every other arrived, which ffmpeg's start-up burst would hide. */
-export async function publishEvenly(file: string, url: string): Promise<{ stop(): Promise<void> }> {
-  const entry = join(import.meta.dirname, "../bin/continuity.js");
-  const child = spawn(process.execPath, [entry, "publish", file, "--to", url, "--loop"], { stdio: "ignore" });
-  const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-  return {
-    async stop() {
-      child.kill("SIGINT");
-      await gone;
-    },
-  };
-}
-
 export type Publisher = { firstByteMs: Promise<number>; stop(): Promise<void> };
 
 /** Publishes the file to an RTMP server through a relay that notes when the first byte passes (performance.now()). */
