@@ -61,6 +61,7 @@ export function cmafPush(options: CmafPushOptions): CmafSink {
 }
 
 type Part = Parameters<CmafTrackSink["push"]>[0];
+type Line = { stored?: { start: number }; error?: { code?: string; detail?: string; status: number } };
 type TrackOptions = Readonly<{ name: string; kind: "video" | "audio"; era: number; init: Uint8Array }>;
 
 class TrackPush implements CmafTrackSink {
@@ -134,14 +135,19 @@ class TrackPush implements CmafTrackSink {
     const request = httpRequest(new URL(path, originUrl()), { method: "POST", headers, agent: false });
     request.setNoDelay(true);
     let refusal: Error | null = null;
+    const refused = (error: PlatformError, status: number) => {
+      refusal = error;
+      if (FINAL.includes(status)) this.#fail(error);
+      request.destroy();
+    };
     request.on("response", (response) => {
-      if (response.statusCode === 200) this.#readAnswer(response);
+      const status = response.statusCode ?? 0;
+      if (status === 200) this.#readAnswer(response, refused);
       else
-        readProblem(response).then((error) => {
-          refusal = error;
-          if (FINAL.includes(response.statusCode ?? 0)) this.#fail(error);
-          request.destroy();
-        });
+        readProblem(response).then(
+          (error) => refused(error, status),
+          (error) => request.destroy(error),
+        );
     });
     request.on("error", (error) => log.debug("push cut off", { track: name, reason: describe(refusal ?? error) }));
     request.on("close", () => {
@@ -159,25 +165,28 @@ class TrackPush implements CmafTrackSink {
     if (this.#ended) request.end();
   }
 
-  #readAnswer(response: IncomingMessage): void {
+  /** @param refused told what the origin will take no more for */
+  #readAnswer(response: IncomingMessage, refused: (error: PlatformError, status: number) => void): void {
     let text = "";
     response.setEncoding("utf8");
     response.on("data", (chunk: string) => {
-      this.#failures = 0;
       text += chunk;
       const lines = text.split("\n");
       text = lines.pop()!;
       if (text.length > LINE_BYTES_MAX) response.destroy(new Error("an endless line"));
-      for (const line of lines) if (line !== "") this.#acknowledge(line);
+      for (const line of lines) if (line !== "") this.#take(line, refused);
     });
     response.on("error", () => {}); // the request's close follows and reconnects
   }
 
-  /** `{"stored": {"start": TICKS, ...}}`: the segment that starts there, and so all before it. */
-  #acknowledge(line: string): void {
-    const start = (JSON.parse(line) as { stored?: { start?: number } }).stored?.start;
-    if (start === undefined) return;
-    const kept = this.#unstored.findIndex((part) => part.segmentStartTicks > start);
+  /** `{"stored": {"start": TICKS, ...}}`: the segment that starts there, and so all before it. `{"error": PROBLEM}`: what
+   *  a status would say, had the answer not begun already. */
+  #take(line: string, refused: (error: PlatformError, status: number) => void): void {
+    const { stored, error } = JSON.parse(line) as Line;
+    if (error) refused(problemOf(error, error.status), error.status);
+    if (stored === undefined) return;
+    this.#failures = 0;
+    const kept = this.#unstored.findIndex((part) => part.segmentStartTicks > stored.start);
     const gone = this.#unstored.splice(0, kept < 0 ? this.#unstored.length : kept);
     for (const part of gone) this.#unstoredBytes -= part.bytes.byteLength;
     this.#settle();
@@ -197,9 +206,12 @@ function send(request: ClientRequest, part: Part): void {
 async function readProblem(response: IncomingMessage): Promise<PlatformError> {
   let text = "";
   for await (const chunk of response.setEncoding("utf8")) if (text.length < LINE_BYTES_MAX) text += chunk;
-  const { code = "", detail = text } = parseProblem(text);
+  return problemOf({ detail: text, ...parseProblem(text) }, response.statusCode ?? 0);
+}
+
+function problemOf({ code = "", detail = "" }: { code?: string; detail?: string }, status: number): PlatformError {
   const known: ErrorCode = isErrorCode(code) ? code : "network.unreachable";
-  return new PlatformError(known, `the origin answered ${response.statusCode}: ${detail}`);
+  return new PlatformError(known, `the origin answered ${status}: ${detail}`);
 }
 
 function parseProblem(text: string): { code?: string; detail?: string } {
