@@ -61,6 +61,8 @@ test("camera footage with speech: the strict checker finds nothing in 200 reload
         "copy",
         "-f",
         "flv",
+        "-flvflags",
+        "no_duration_filesize", // else it complains at the end that a stream cannot be sought
         installation.rtmpUrl("mall"),
       ]);
       await sessionIn(installation, "mall", "live");
