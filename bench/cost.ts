@@ -1,4 +1,8 @@
 // CPU and memory while one 720p30 stream is transcoded, and while nothing streams.
+import { planLadder } from "#media/ladder/plan.ts";
+import type { VideoRendition } from "#media/ladder/rendition.ts";
+import type { VideoTrack } from "#media/session-log/entries.ts";
+import { rate } from "#media/time/rate.ts";
 import { eventually, install, sessionIn } from "../test/e2e/installation.ts";
 import { bareFfmpegCpu } from "./peers.ts";
 import { treeCost } from "./processes.ts";
@@ -10,8 +14,22 @@ const SETTLE_MS = 5000;
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** The session's rungs with their encoder settings, as the log has them. */
-type Rung = { width: number; height: number; crf: number; maxBitrate: number; preset: string };
+/** The rungs that the platform plans for the source, with their encoder settings. */
+function rungsOf(width: number, height: number): VideoRendition[] {
+  const source: VideoTrack = {
+    track: 0,
+    kind: "video",
+    codec: "h264",
+    config: new Uint8Array(),
+    width,
+    height,
+    pixelAspect: { num: 1, den: 1 },
+    declaredRate: null,
+    interlaced: false,
+    bitDepth: 8,
+  };
+  return planLadder(source, null, "auto", rate(30)).filter((rung) => rung.kind === "video");
+}
 
 export async function cost(folder: string, seconds: number, minutes: number): Promise<Figure[]> {
   const file = sourceFile(folder);
@@ -30,12 +48,7 @@ export async function cost(folder: string, seconds: number, minutes: number): Pr
     const busy = await measure(root, seconds);
     const memory = await memoryOver(root, minutes);
     await publisher.stop();
-    const rungs: Rung[] = [
-      { width: 1280, height: 720, crf: 22, maxBitrate: 3_000_000, preset: "veryfast" },
-      { width: 854, height: 480, crf: 22, maxBitrate: 1_400_000, preset: "veryfast" },
-      { width: 640, height: 360, crf: 23, maxBitrate: 800_000, preset: "veryfast" },
-    ];
-    const bare = await bareFfmpegCpu(file, rungs, seconds);
+    const bare = await bareFfmpegCpu(file, rungsOf(1280, 720), seconds);
     return [
       {
         name: "CPU, 720p30 to 720/480/360",
