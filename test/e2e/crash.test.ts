@@ -33,6 +33,9 @@ async function playlist(installation: Installation, path: string): Promise<{ seg
   return { segments, text };
 }
 
+/** Parts listed after the last whole segment. */
+const openParts = (text: string) => text.slice(text.lastIndexOf("#EXTINF")).match(/^#EXT-X-PART:/gm)?.length ?? 0;
+
 async function body(installation: Installation, path: string): Promise<Buffer> {
   const response = await fetch(`${installation.url}${path}`);
   assert.equal(response.status, 200, path);
@@ -70,6 +73,11 @@ test("kill -9 of the worker: replaced, no gap, no discontinuity, no URI with two
         const live = await sessionIn(installation, "cam", "live");
         return live.workers.some((w) => w.phase === "running" && w.pid !== null) && live;
       });
+      // In the middle of a segment: what was published of it must come again from the next worker, and be the same.
+      await eventually(
+        "a segment is half there",
+        async () => openParts((await playlist(installation, path)).text) >= 3,
+      );
       process.kill(session.workers.find((w) => w.phase === "running")!.pid!, "SIGKILL");
       await eventually(
         "two more segments",

@@ -199,24 +199,30 @@ withHouse("per-segment PUT is the same media by other means", {}, async (house) 
   );
 });
 
-withHouse("where to go on: the first frame that is not there", {}, async (house) => {
-  const session = house.session("s1");
-  await session.open();
-  const url = `${house.url}/internal/origin/sessions/s1`;
-  const next = async () => {
-    const answer = await ask(url, { headers: { authorization: `Bearer ${await session.token()}` } });
-    return JSON.parse(answer.text).next;
-  };
-  assert.equal(await next(), null);
-  await session.push(0, 2);
-  assert.deepEqual(await next(), { era: 0, frame: session.segment(2).start });
-  await session.pushParts(2, 0, 3, ["v360", "v180"]);
-  await session.pushParts(2, 0, 1, ["a128"]);
-  assert.deepEqual(await next(), { era: 0, frame: session.segment(2).start + 10 });
-  assert.equal((await ask(url)).status, 401);
-  const foreign = `Bearer ${await house.session("s2").token()}`;
-  assert.equal((await ask(url, { headers: { authorization: foreign } })).status, 403);
-});
+withHouse(
+  "where to go on: the start of the first segment that is not whole, however many parts of it are there",
+  {},
+  async (house) => {
+    const session = house.session("s1");
+    await session.open();
+    const url = `${house.url}/internal/origin/sessions/s1`;
+    const next = async () => {
+      const answer = await ask(url, { headers: { authorization: `Bearer ${await session.token()}` } });
+      return JSON.parse(answer.text).next;
+    };
+    assert.equal(await next(), null);
+    await session.push(0, 2);
+    assert.deepEqual(await next(), { era: 0, frame: session.segment(2).start });
+    await session.pushParts(2, 0, 3, ["v360", "v180"]);
+    await session.pushParts(2, 0, 1, ["a128"]);
+    assert.deepEqual(await next(), { era: 0, frame: session.segment(2).start });
+    const { renditions } = house.origin.sessions()[0]!;
+    assert.equal(renditions.find(({ name }) => name === "a128")!.nextFrame, session.segment(2).start + 10);
+    assert.equal((await ask(url)).status, 401);
+    const foreign = `Bearer ${await house.session("s2").token()}`;
+    assert.equal((await ask(url, { headers: { authorization: foreign } })).status, 403);
+  },
+);
 
 withHouse(
   "fuzz: broken bodies are refused with a status below 500, and the session goes on",

@@ -24,9 +24,11 @@ export function snapshotOf(session: Session, channel: LiveChannel): OriginSessio
   };
 }
 
-/** First frame that is not there, per rendition and over all; null where the origin has nothing. */
+/** Where to go on, per rendition and over all: the start of the first segment that is not whole, since a segment is made
+ *  from its start or not at all (the parts of it that are here will come again, the same). Null where the origin has
+ *  nothing. */
 export function nextOf(session: Session) {
-  const places = [...session.tracks.values()].map((track) => [track, placeOf(session, track)] as const);
+  const places = [...session.tracks.values()].map((track) => [track, segmentPlaceOf(session, track)] as const);
   const hasAny = places.some(([track]) => track.hasMedia);
   const first = places
     .map(([, place]) => place)
@@ -41,9 +43,19 @@ export function nextOf(session: Session) {
   };
 }
 
+/** The start of the first segment that is not whole. */
+function segmentPlaceOf(session: Session, track: Track): Place | null {
+  const segment = track.nextSlot()?.segment;
+  return segment ? { era: segment.era, frame: segment.start } : endOf(session);
+}
+
+/** The first frame that is not there. */
 function placeOf(session: Session, track: Track): Place | null {
   const slot = track.nextSlot();
-  if (slot) return { era: slot.segment.era, frame: slot.frame };
+  return slot ? { era: slot.segment.era, frame: slot.frame } : endOf(session);
+}
+
+function endOf(session: Session): Place | null {
   const { end, era } = session.timeline;
   return end && era ? { era: era.era, frame: end.frame } : null;
 }

@@ -13,7 +13,8 @@ export interface LogSource {
 
 /** One origin, as the worker pushes to it. All renditions go to every origin of the session. */
 export interface CmafSink {
-  /** First frame not stored, over all renditions; null when the origin has nothing of the session. */
+  /** Start of the first segment that is not whole there, over all renditions (its first parts may be there); null when
+   *  the origin has nothing of the session. */
   nextFrame(): Promise<Readonly<{ era: number; frame: number }> | null>;
   /** Start (or go on with) a track of an era: the init segment is sent first, and again after each reconnect.
    *  Pushing never blocks: the sink queues, reconnects, and pushes again what was not acknowledged as stored. */
