@@ -203,6 +203,47 @@ withHouse(
   },
 );
 
+withHouse(
+  "numbers that only another origin may have shown are gaps here, so that all lists are the same",
+  {},
+  async (house) => {
+    const first = house.session("s1");
+    const { msnBase } = await first.open();
+    await first.push(0, 3);
+    first.end(2);
+    await until(() => house.origin.sessions()[0]!.state === "complete");
+    const second = house.session("s2", undefined, house.nowNs() + 60_000_000_000n);
+    assert.equal((await second.open(LADDER, 5)).msnBase, msnBase + 8);
+    await second.push(0, 1);
+    for (const name of ["v360", "v180", "a128"]) {
+      const { text } = await house.get(`/live/news/${name}.m3u8`);
+      assert.equal(tag(text, "MEDIA-SEQUENCE"), String(msnBase));
+      assert.equal(uris(text).length, 9);
+      assert.equal([...text.matchAll(/#EXT-X-GAP/g)].length, 5);
+    }
+  },
+);
+
+withHouse(
+  "a session that is not complete is given up when the next one needs its numbers",
+  { clock: fastClock(5) },
+  async (house) => {
+    const first = house.session("s1");
+    const { msnBase } = await first.open();
+    await first.push(0, 2);
+    await first.pushParts(2, 0, 2, ["v360"]);
+    first.end(3);
+    const second = house.session("s2", undefined, house.nowNs() + 60_000_000_000n);
+    assert.equal((await second.open()).msnBase, msnBase + 4);
+    await second.push(0, 1);
+    await until(() => house.origin.sessions()[0]!.state === "abandoned");
+    const { text } = await house.get("/live/news/a128.m3u8");
+    assert.equal(uris(text).length, 5);
+    assert.equal([...text.matchAll(/#EXT-X-GAP/g)].length, 2);
+    assert.doesNotMatch(text, /ENDLIST/);
+  },
+);
+
 withHouse("holes: whole segments are gaps as they pass, a hinted part of one is 404", {}, async (house) => {
   const session = house.session("s1");
   const { msnBase } = await session.open();

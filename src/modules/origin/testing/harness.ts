@@ -159,9 +159,13 @@ export class TestSession {
     this.#house.logs.add(this.id, decision);
   }
 
-  /** Reserve numbers and open era 0. */
-  async open(renditions: readonly Rendition[] = LADDER): Promise<{ msnBase: number; discontinuityBase: number }> {
-    const numbers = await this.#house.origin.openSession(this.id, this.channel);
+  /** Reserve numbers and open era 0. @param higher how much more another origin of the session asked for */
+  async open(
+    renditions: readonly Rendition[] = LADDER,
+    higher = 0,
+  ): Promise<{ msnBase: number; discontinuityBase: number }> {
+    const reserved = await this.#house.origin.openSession(this.id, this.channel);
+    const numbers = { ...reserved, msnBase: reserved.msnBase + higher };
     const ids = { session: this.id, channel: this.channel.name, tenant: "main", traceparent: "" };
     this.say({ kind: "session", ...ids, ...numbers, openedNs: 0n });
     this.era(0, this.frame, null, renditions);
