@@ -26,6 +26,7 @@ export class Follower {
   readonly #options: FollowOptions;
   readonly #judged = new Set<string>();
   readonly #parts = new Map<number, Part[]>();
+  #late: string | null = null;
   #hinted: { uri: string; msn: number } | null = null;
 
   constructor(url: string, client: Client, findings: Findings, options: FollowOptions) {
@@ -57,6 +58,7 @@ export class Follower {
       const answer = await this.#blocking(want, before);
       if (!answer) return;
       this.#take(answer);
+      this.#tellLate();
       const ended = this.playlist!.ended; // what comes last may come when the publisher's grace is over
       checkPlaylistHeaders(answer, ended ? "plain" : "blocking", before.targetDuration, this.#findings);
       if (!ended) this.#checkHold(answer, want, before);
@@ -71,6 +73,12 @@ export class Follower {
     const answer = await this.#client.get(this.url, { headers: GZIP });
     if (answer.status === 200) this.#take(answer);
     else this.#findings.add("fetch.failed", this.url, `answered ${answer.status} after its end`);
+  }
+
+  /** A late part is a fault when the stream goes on; the last ones of a stream wait for its end to be known. */
+  #tellLate(): void {
+    if (this.#late !== null && !this.playlist!.ended) this.#findings.add("part.late", this.url, this.#late);
+    this.#late = null;
   }
 
   async #blocking(want: { msn: number; part: number | null }, before: MediaPlaylist): Promise<Answer | null> {
@@ -128,11 +136,7 @@ export class Follower {
     const waitedMs = answer.receivedMs - previous.atMs;
     const allowedMs = before.partTarget * 1000 + this.#options.toleranceMs;
     if (waitedMs > allowedMs && this.playlist!.segments.at(-1)?.gap !== true)
-      this.#findings.add(
-        "part.late",
-        this.url,
-        `${Math.round(waitedMs)} ms after the one before, target ${before.partTarget * 1000} ms`,
-      );
+      this.#late = `${Math.round(waitedMs)} ms after the one before, target ${before.partTarget * 1000} ms`;
     const hint = before.hints.find((h) => h.type === "PART");
     if (hint) void this.#checkPromptness(hint.uri, answer.receivedMs);
   }
