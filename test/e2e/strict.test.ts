@@ -24,6 +24,8 @@ import {
 /** Pedestrians, 768x576, from Debian's opencv-doc. */
 const FOOTAGE = "/usr/share/doc/opencv-doc/examples/data/vtest.avi";
 const RELOADS = 200;
+/** Encoders, origin and checker share two cores here: what a player at PART-HOLD-BACK would not notice is no finding. */
+const TOLERANCE_MS = 600;
 
 /** Footage at 25 frames per second, interlacing its rhythm with 44.1 kHz speech and B-frames: an everyday source. */
 function cameraWithSpeech(folder: string): string {
@@ -68,7 +70,7 @@ test("camera footage with speech: the strict checker finds nothing in 200 reload
       await sessionIn(installation, "mall", "live");
       const url = `${installation.url}/live/mall/index.m3u8`;
       await eventually("a playlist", async () => (await fetch(url)).ok);
-      const report = await runChecker({ url, reloads: RELOADS });
+      const report = await runChecker({ url, reloads: RELOADS, toleranceMs: TOLERANCE_MS });
       assert.deepEqual(report.findings, []);
       assert.ok(report.playlists >= 3 && report.reloads >= RELOADS * report.playlists, JSON.stringify(report));
       await source.end();
@@ -88,7 +90,7 @@ test("the end of a stream: checked through ENDLIST, then the next session under 
     const url = `${installation.url}/live/cam/index.m3u8`;
     const session = await sessionIn(installation, "cam", "live");
     await eventually("a playlist", async () => (await fetch(url)).ok);
-    const ending = await runChecker({ url, untilEnd: true });
+    const ending = await runChecker({ url, untilEnd: true, toleranceMs: TOLERANCE_MS });
     assert.deepEqual(ending.findings, []);
     assert.equal(await first.done, 0, first.stderr());
     await sessionIn(installation, "cam", "ended");
@@ -100,7 +102,7 @@ test("the end of a stream: checked through ENDLIST, then the next session under 
       const text = await (await fetch(`${installation.url}/live/cam/v360.m3u8`)).text();
       return text.includes(next.id) && text.includes("#EXT-X-DISCONTINUITY\n");
     });
-    const report = await runChecker({ url, reloads: 30 });
+    const report = await runChecker({ url, reloads: 30, toleranceMs: TOLERANCE_MS });
     assert.deepEqual(report.findings, []);
     await second.end();
   });
