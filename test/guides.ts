@@ -75,7 +75,7 @@ for (const guide of globSync("docs/guides/*.md", { cwd: root }).sort()) {
       process.kill(-child.pid!, "SIGTERM");
       await gone;
     }
-    await rm(data, { recursive: true, force: true });
+    await rm(data, { recursive: true, force: true, maxRetries: 20, retryDelay: 200 }); // what npm left behind is still closing
     await rm(join(root, "clip.mp4"), { force: true });
   }
 }
