@@ -9,6 +9,7 @@ import { seededRandom } from "#base/random.ts";
 import { journalConformance, recordsOf } from "../conformance.ts";
 import { fileJournals } from "./file.ts";
 import { memoryJournals } from "./memory.ts";
+import { HEADER_BYTES } from "./record-file.ts";
 
 const CHILD = join(import.meta.dirname, "testing/append-forever.ts");
 
@@ -49,7 +50,7 @@ const RECORDS = ["first", "", "third record", "4"];
 async function written(path: string): Promise<{ file: string; bytes: Buffer; ends: number[] }> {
   const file = join(path, "a.journal");
   const journal = await fileJournals(path).open("a");
-  const ends = [(await readFile(file)).length];
+  const ends = [HEADER_BYTES];
   for (const record of RECORDS) {
     await journal.append(Buffer.from(record));
     ends.push((await readFile(file)).length);
@@ -179,6 +180,24 @@ inFolder("on a full disk an append fails with a code, and a smaller one may succ
   await journal.close();
   assert.deepEqual(numbersIn(records.slice(0, -1)), new Set(acknowledged));
   assert.equal(records.at(-1), "small");
+});
+
+inFolder("a disk without space does not keep a journal from being opened and read", async (path) => {
+  // No file may have a byte: what opening would write could not be written.
+  const script = `const { fileJournals } = await import(${JSON.stringify(new URL("./file.ts", import.meta.url).href)});
+    process.on("SIGXFSZ", () => {});
+    const journal = await fileJournals(process.argv[1]).open("a");
+    const records = await Array.fromAsync(journal.read());
+    const append = await journal.append(Buffer.from("1")).then(() => "ok", (error) => error.code);
+    await journal.close();
+    console.log(records.length, append);`;
+  const { lines, closed } = start("sh", ["-c", 'ulimit -f 0 && exec "$0" "$@"', process.execPath, "-e", script, path]);
+  assert.deepEqual(await Array.fromAsync(lines), ["0 journal.failed"]);
+  await closed;
+  const journal = await fileJournals(path).open("a");
+  await journal.append(Buffer.from("1"));
+  assert.deepEqual(await recordsOf(journal), ["1"]);
+  await journal.close();
 });
 
 inFolder(

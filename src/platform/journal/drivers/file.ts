@@ -2,6 +2,8 @@
 // one, so a hundred decisions cost as many disk flushes as one.
 // After a failed write the file is cut back to its last acknowledged record before anything is written again: else a
 // later, shorter record could be followed by the rest of the failed one, which would then pass for a record.
+// Opening writes nothing: the header goes out with the first record. So a disk without space costs what is appended to
+// it, and never the reading of what is there.
 import { constants, type Dirent } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, rm } from "node:fs/promises";
 import { dirname, join, relative, resolve, sep } from "node:path";
@@ -9,7 +11,7 @@ import { assert } from "#base/assert.ts";
 import { PlatformError } from "#base/errors.ts";
 import type { Journal, JournalFolder } from "../journal.ts";
 import { assertJournalName } from "./name.ts";
-import { FRAME_BYTES, frame, headerOf, scan, writeAll, writeHeader } from "./record-file.ts";
+import { FRAME_BYTES, frame, HEADER, headerOf, scan, writeAll } from "./record-file.ts";
 
 const SUFFIX = ".journal";
 
@@ -62,9 +64,8 @@ async function openJournal(name: string, path: string, onClose: () => void): Pro
     const header = await headerOf(handle);
     if (header === "foreign")
       throw new PlatformError("journal.failed", `${path} is no journal of this build: move it away.`);
-    if (header === "new") await writeHeader(handle);
     const { size } = await handle.stat();
-    const end = await endOfRecords(handle, size);
+    const end = header === "new" ? 0 : await endOfRecords(handle, size);
     if (end < size) {
       await handle.truncate(end);
       await handle.sync();
@@ -123,7 +124,7 @@ class FileJournal implements Journal {
   readonly #name: string;
   readonly #handle: FileHandle;
   readonly #onClose: () => void;
-  /** Where the last acknowledged record ends. */
+  /** Where the last acknowledged record ends; 0 while there is no header either. */
   #end: number;
   /** Bytes beyond `#end` may be in the file. */
   #torn = false;
@@ -154,6 +155,7 @@ class FileJournal implements Journal {
 
   async *read(): AsyncGenerator<Uint8Array> {
     const end = this.#end; // what is acknowledged by now; later records are not awaited
+    if (end === 0) return;
     const records = scan(this.#handle, end);
     for (;;) {
       const step = await records.next().catch((cause) => {
@@ -180,7 +182,7 @@ class FileJournal implements Journal {
       const pieces = batch.flatMap((waiting) => waiting.pieces);
       const bytes = pieces.reduce((sum, piece) => sum + piece.byteLength, 0);
       try {
-        await this.#commit(pieces, bytes);
+        await this.#commit(this.#end === 0 ? [HEADER, ...pieces] : pieces);
         for (const { resolve } of batch) resolve();
       } catch (cause) {
         const error = failed(`Cannot append to journal ${this.#name}`, cause);
@@ -191,7 +193,7 @@ class FileJournal implements Journal {
     this.#flushing = null;
   }
 
-  async #commit(pieces: readonly Uint8Array[], bytes: number): Promise<void> {
+  async #commit(pieces: readonly Uint8Array[]): Promise<void> {
     if (this.#torn) await this.#cutBack();
     this.#torn = true;
     try {
@@ -202,7 +204,7 @@ class FileJournal implements Journal {
       throw error;
     }
     this.#torn = false;
-    this.#end += bytes;
+    this.#end += pieces.reduce((sum, piece) => sum + piece.byteLength, 0);
   }
 
   async #cutBack(): Promise<void> {

@@ -6,7 +6,8 @@ import type { FileHandle } from "node:fs/promises";
 import { crc32 } from "node:zlib";
 import { assert } from "#base/assert.ts";
 
-const HEADER = Buffer.from("CTYJRNL\u0001", "latin1");
+/** Begins the file; written together with the first record. */
+export const HEADER = Buffer.from("CTYJRNL\u0001", "latin1");
 export const HEADER_BYTES = HEADER.length;
 export const FRAME_BYTES = 8;
 
@@ -36,13 +37,6 @@ export async function headerOf(handle: FileHandle): Promise<"ours" | "new" | "fo
   if (bytesRead === HEADER_BYTES && head.equals(HEADER)) return "ours";
   const unfinished = head.subarray(0, bytesRead);
   return bytesRead < HEADER_BYTES && unfinished.equals(HEADER.subarray(0, bytesRead)) ? "new" : "foreign";
-}
-
-/** Empty the file and write its header; on disk when it resolves. */
-export async function writeHeader(handle: FileHandle): Promise<void> {
-  await handle.truncate(0);
-  await writeAll(handle, [HEADER], 0);
-  await handle.sync();
 }
 
 /** Whole records from the start on, up to the byte `end`; stops before the first that does not check.
