@@ -42,8 +42,8 @@ const INTERNAL = "/internal/origin/sessions/";
 /** How long a new session waits for the log of the one before it to tell its end. */
 const END_WAIT_MS = 2000;
 
-/** Reads the journals back first: when it resolves, what was acknowledged before is served again.
- *  @throws PlatformError journal.failed */
+/** Reads the journals back first: when it resolves, what was acknowledged before is served again. What cannot be read is
+ *  logged and left alone. @throws PlatformError journal.failed when the journals cannot even be listed */
 export async function createOrigin(deps: OriginDeps): Promise<Origin> {
   const host = new OriginHost(deps);
   await host.restore();
@@ -263,11 +263,23 @@ class OriginHost {
     for (const one of stored) {
       const endedNs = one.end && BigInt(one.end.endedUtcNs);
       const keepNs = BigInt(this.#options.endedKeepMs) * 1_000_000n;
-      if (endedNs !== null && now - endedNs > keepNs) await removeStoredSession(journals, one);
-      else await this.#restoreSession(one);
+      if (endedNs !== null && now - endedNs > keepNs)
+        await this.#restoring(one.note.session, () => removeStoredSession(journals, one));
+      else await this.#restoring(one.note.session, () => this.#restoreSession(one));
     }
-    for (const name of await channelsWithNumbers(journals)) await this.#restoreOpen(await this.#channel(name));
+    for (const name of await channelsWithNumbers(journals))
+      await this.#restoring(name, async () => this.#restoreOpen(await this.#channel(name)));
     for (const live of this.#channels.values()) this.#resume(live);
+  }
+
+  /** What of one channel cannot be taken back costs that channel, and no other. It is tried again when it is needed. */
+  async #restoring(what: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof PlatformError)) throw error;
+      this.#deps.log.error("not restored", { what, code: error.code, reason: describe(error) });
+    }
   }
 
   async #restoreSession(stored: StoredSession): Promise<void> {

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
+import { PlatformError } from "#base/errors.ts";
 import { silentLog } from "#base/log.ts";
 import { fileJournals } from "#platform/journal/drivers/file.ts";
 import { memoryJournals } from "#platform/journal/drivers/memory.ts";
@@ -82,6 +83,31 @@ test("a session whose log is gone too ends; numbers that may have been shown are
     assert.equal(uris(text).length, bases.msnBase + 1 - msnBase);
     assert.equal([...text.matchAll(/#EXT-X-GAP/g)].length, bases.msnBase - msnBase - 3);
   }
+  await stopAll(second);
+});
+
+test("a channel whose journal cannot be read costs no other channel, and is tried again when it is needed", async () => {
+  const first = await new TestHouse().start();
+  const session = first.session("s1");
+  await session.open();
+  await session.push(0, 2);
+  const numbers = await first.origin.openSession("other1", channelNamed("other"));
+  await first.crash();
+  let isBroken = true;
+  const journals: JournalFolder = {
+    ...first.journals,
+    open: async (name) => {
+      if (isBroken && name.startsWith("numbers/other/")) throw new PlatformError("journal.failed", "no space left");
+      return first.journals.open(name);
+    },
+  };
+  const second = await restarted(first, { journals });
+  session.moveTo(second);
+  await session.push(2, 3);
+  assert.equal(uris((await second.get("/live/news/v360.m3u8")).text).length, 3);
+  await assert.rejects(second.origin.openSession("other1", channelNamed("other")), { code: "journal.failed" });
+  isBroken = false;
+  assert.deepEqual(await second.origin.openSession("other1", channelNamed("other")), numbers);
   await stopAll(second);
 });
 
