@@ -8,6 +8,7 @@ import type { Channel } from "#media/channel.ts";
 import { decodeDecision, encodeDecision } from "#media/session-log/decision-json.ts";
 import type { Decision, Positioned } from "#media/session-log/entries.ts";
 import type { Journal, JournalFolder } from "#platform/journal/journal.ts";
+import { type Progress, ProgressJournal, rememberedProgress, removeStrayProgress } from "./progress-journal.ts";
 import type { PublishRequest } from "./types.ts";
 
 const FOLDER = "sessions/";
@@ -23,16 +24,13 @@ export type SessionFacts = Readonly<{
   remote: string;
 }>;
 
-/** How far a session had come: positions and frames below were handed out. */
-export type Progress = Readonly<{ position: number; era: number; frame: number; newestNs: bigint }>;
-
 export type Remembered = Readonly<{
   facts: SessionFacts;
   decisions: readonly Positioned<Decision>[];
   progress: Progress | null;
 }>;
 
-const KIND = { facts: "F", decision: "D", progress: "P" } as const;
+const KIND = { facts: "F", decision: "D" } as const;
 const POSITION_BYTES = 8;
 
 export class SessionJournal {
@@ -40,6 +38,7 @@ export class SessionJournal {
   readonly #name: string;
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #progress: ProgressJournal;
   #journal: Journal | null;
   readonly #queue: Buffer[] = [];
   #writing: Promise<void> | null = null;
@@ -51,6 +50,7 @@ export class SessionJournal {
     this.#name = FOLDER + deps.session;
     this.#clock = deps.clock;
     this.#log = deps.log;
+    this.#progress = new ProgressJournal(deps);
     this.#journal = deps.journal ?? null;
   }
 
@@ -64,10 +64,8 @@ export class SessionJournal {
     this.#append(record(KIND.decision, at, encodeDecision(entry)));
   }
 
-  /** Left out while others wait: it will be told again. */
-  progress({ newestNs, ...rest }: Progress): void {
-    if (this.#queue.length > 0) return;
-    this.#append(record(KIND.progress, Buffer.from(JSON.stringify({ ...rest, newestNs: newestNs.toString() }))));
+  progress(progress: Progress): void {
+    this.#progress.tell(progress);
   }
 
   /** Resolves when everything is on disk, or cannot be brought there now. */
@@ -75,12 +73,14 @@ export class SessionJournal {
     this.#isClosed = true;
     await this.#writing;
     await this.#journal?.close();
+    await this.#progress.close();
   }
 
   /** The session is over and forgotten. */
   async remove(): Promise<void> {
     this.#queue.length = 0;
     await this.close();
+    await this.#progress.remove();
     await this.#folder.remove(this.#name);
   }
 
@@ -128,11 +128,12 @@ export async function rememberedSessions(
   log: Log,
 ): Promise<{ remembered: Remembered; journal: Journal }[]> {
   const found: { remembered: Remembered; journal: Journal }[] = [];
-  for (const name of await folder.list()) {
-    if (!name.startsWith(FOLDER)) continue;
+  const names = (await folder.list()).filter((name) => name.startsWith(FOLDER));
+  await removeStrayProgress(folder, log, (session) => names.includes(FOLDER + session));
+  for (const name of names) {
     try {
       const journal = await folder.open(name);
-      const remembered = await readJournal(journal);
+      const remembered = await readJournal(journal, await rememberedProgress(folder, name.slice(FOLDER.length)));
       if (remembered) found.push({ remembered, journal });
       else {
         await journal.close();
@@ -146,18 +147,14 @@ export async function rememberedSessions(
   return found;
 }
 
-async function readJournal(journal: Journal): Promise<Remembered | null> {
+async function readJournal(journal: Journal, progress: Progress | null): Promise<Remembered | null> {
   let facts: SessionFacts | null = null;
-  let progress: Progress | null = null;
   const decisions: Positioned<Decision>[] = [];
   for await (const bytes of journal.read()) {
     const body = Buffer.from(bytes.buffer, bytes.byteOffset + 1, Math.max(0, bytes.byteLength - 1));
     const kind = String.fromCharCode(bytes[0] ?? 0);
     if (kind === KIND.facts) facts = json(body) as SessionFacts;
-    else if (kind === KIND.progress) {
-      const { newestNs, ...rest } = json(body) as Omit<Progress, "newestNs"> & { newestNs: string };
-      progress = { ...rest, newestNs: BigInt(newestNs) };
-    } else if (kind === KIND.decision) {
+    else if (kind === KIND.decision) {
       if (body.length <= POSITION_BYTES) throw new PlatformError("media.truncated", "a decision is cut short");
       const entry = decodeDecision(body.subarray(POSITION_BYTES));
       decisions.push({ position: Number(body.readBigUInt64BE(0)), entry });
