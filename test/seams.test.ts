@@ -72,9 +72,9 @@ for (const sampleRate of [48_000, 44_100])
     const seams = inside.filter(({ ticks }) => isSeam(ticks)).map(({ snr }) => snr);
     const others = inside.filter(({ ticks }) => !isSeam(ticks)).map(({ snr }) => snr);
     assert.ok(seams.length > 20 && others.length > 200);
-    // An encoder that begins is up to 2 dB worse than one that runs (4 frames of pre-roll), and single frames scatter by
-    // 15 dB. Without pre-roll the worst seam is at 12 dB, a click.
-    assert.ok(mean(seams) > mean(others) - 6, `${mean(seams)} dB at seams, ${mean(others)} elsewhere`);
+    // An encoder that begins is up to 2 dB worse than one that runs (12 frames of pre-roll), and single frames scatter by
+    // 15 dB. With 4 frames it is 3 to 5 dB worse; without pre-roll the worst seam is at 12 dB, a click.
+    assert.ok(mean(seams) > mean(others) - 3, `${mean(seams)} dB at seams, ${mean(others)} elsewhere`);
     assert.ok(Math.min(...seams) > 30, `${Math.min(...seams)} dB at the worst seam`);
     assert.ok(Math.min(...others) > 30, `${Math.min(...others)} dB at the worst frame elsewhere`);
   });

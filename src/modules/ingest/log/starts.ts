@@ -8,10 +8,10 @@ import { spanNs, timeOf } from "#media/time/rate.ts";
 import { Deque } from "./deque.ts";
 
 const PRE_ROLL_FRAMES = 2;
-/** Of coded audio: four units before the one with the first sample needed. That sample lies four frames of the output's
- *  encoder (85 ms) and a resampler's filter before the segment. */
+/** Of coded audio: four units before the one with the first sample needed. That sample lies twelve frames of the
+ *  output's encoder (256 ms) and a resampler's filter before the segment. */
 const PRE_ROLL_AUDIO_UNITS = 5;
-const PRE_ROLL_AUDIO_NS = 120_000_000n;
+const PRE_ROLL_AUDIO_NS = 291_000_000n;
 /** Kept on top of the pre-roll: a source frame lies up to half a frame beside its slot, and the sample rate may change. */
 const MARGIN_FRAMES = 1;
 const MARGIN_AUDIO_UNITS = 2;
