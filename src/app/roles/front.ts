@@ -185,17 +185,19 @@ runRole("front", async (context) => {
     closing.push(api.close, control.close, gateway.close, ...remotes.map((remote) => remote.close));
     handlers.push(...controlHandlers(context, control), api.handler, pages.handler);
     handlers.push(
-      proxyTo(
-        (path) => /^\/ingest\/[^/]+\.mpegts$/.test(path),
-        () => peers().gatewayUrl,
-      ),
+      proxyTo({
+        clock,
+        matches: (path) => /^\/ingest\/[^/]+\.mpegts$/.test(path),
+        target: () => peers().gatewayUrl,
+      }),
     );
     if (!origin)
       handlers.push(
-        proxyTo(
-          (path) => /^\/(live|ingest)\//.test(path),
-          () => peers().originUrls[0] ?? null,
-        ),
+        proxyTo({
+          clock,
+          matches: (path) => /^\/(live|ingest)\//.test(path),
+          target: () => peers().originUrls[0] ?? null,
+        }),
       );
     onUpgrade = control.handleUpgrade;
     pages.prepare().catch((error) => log.error("the console's pages cannot be built", { error }));
