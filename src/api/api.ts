@@ -18,6 +18,8 @@ import { createEventFeed } from "./event-feed.ts";
 import { stateRoutes } from "./state-routes.ts";
 
 const BODY_BYTES_MAX = 256 * 1024;
+/** A few kilobytes of JSON; who takes longer is not sending. */
+const BODY_TIMEOUT_MS = 15_000;
 const EVENTS_PATH = "/api/v1/events";
 /** Ended sessions in the event feed's state; the list has all that are remembered. */
 const ENDED_IN_STATE_MAX = 20;
@@ -123,6 +125,8 @@ export async function createApi(deps: ApiDeps): Promise<Api> {
   return {
     handler(request: IncomingMessage, response: ServerResponse) {
       if (!isOurs(pathOf(request.url ?? "/"))) return false;
+      const late = clock.setTimer(BODY_TIMEOUT_MS, () => request.complete || request.destroy());
+      response.on("close", () => late.cancel());
       app.routing(request, response);
       return true;
     },

@@ -185,19 +185,17 @@ runRole("front", async (context) => {
     closing.push(api.close, control.close, gateway.close, ...remotes.map((remote) => remote.close));
     handlers.push(...controlHandlers(context, control), api.handler, pages.handler);
     handlers.push(
-      proxyTo({
-        clock,
-        matches: (path) => /^\/ingest\/[^/]+\.mpegts$/.test(path),
-        target: () => peers().gatewayUrl,
-      }),
+      proxyTo(
+        (path) => /^\/ingest\/[^/]+\.mpegts$/.test(path),
+        () => peers().gatewayUrl,
+      ),
     );
     if (!origin)
       handlers.push(
-        proxyTo({
-          clock,
-          matches: (path) => /^\/(live|ingest)\//.test(path),
-          target: () => peers().originUrls[0] ?? null,
-        }),
+        proxyTo(
+          (path) => /^\/(live|ingest)\//.test(path),
+          () => peers().originUrls[0] ?? null,
+        ),
       );
     onUpgrade = control.handleUpgrade;
     pages.prepare().catch((error) => log.error("the console's pages cannot be built", { error }));

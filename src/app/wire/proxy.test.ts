@@ -2,7 +2,6 @@
 import { strict as assert } from "node:assert";
 import { request as httpRequest, type IncomingMessage, type RequestListener } from "node:http";
 import { test } from "node:test";
-import { systemClock } from "#base/clock.ts";
 import { type HttpServer, listenHttp } from "#platform/network/drivers/http-server.ts";
 import { proxyTo } from "./proxy.ts";
 
@@ -18,7 +17,12 @@ function through(title: string, role: RequestListener, body: (under: Under) => P
       role(request, response);
       return true;
     });
-    const front = await listen(proxyTo({ clock: systemClock(), matches: () => true, target: () => behind.url }));
+    const front = await listen(
+      proxyTo(
+        () => true,
+        () => behind.url,
+      ),
+    );
     try {
       await body({ front, stopRole: () => behind.close() });
     } finally {

@@ -1,31 +1,24 @@
 // One front door: what another role of this installation answers is passed on to it byte for byte, both ways at once
 // (a publisher's PUT lasts as long as the stream).
 // A role that refuses answers before the body has ended. Whoever is cut off while writing sees a reset and never the
-// reason, so after the answer the rest of the body is read for a moment and thrown away.
+// reason, so after the answer the rest of the body is read and thrown away, until the listener has had enough of it.
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { pipeline } from "node:stream";
-import type { Clock } from "#base/clock.ts";
 import { PlatformError } from "#base/errors.ts";
 import { answerProblem, type HttpHandler } from "#platform/network/http.ts";
 
 /** Headers of one hop only (RFC 9110, 7.6.1). */
 const HOP = ["connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "upgrade"];
 
-/** How long a sender that was answered may go on sending. */
-const LINGER_MS = 3000;
-
-/** @param deps.target base URL of the role, or null while it is not known */
-export function proxyTo(
-  deps: Readonly<{ clock: Clock; matches: (path: string) => boolean; target: () => string | null }>,
-): HttpHandler {
-  const { clock, matches, target } = deps;
+/** @param target base URL of the role, or null while it is not known */
+export function proxyTo(matches: (path: string) => boolean, target: () => string | null): HttpHandler {
   return (request, response) => {
     const url = request.url ?? "/";
     if (!matches(url.split("?", 1)[0]!)) return false;
     const base = target();
     if (base === null) {
       answerProblem(response, new PlatformError("network.unreachable", "That part is starting; try again shortly."));
-      drain(request, clock);
+      request.resume();
       return true;
     }
     const headers = { ...request.headers, "x-forwarded-for": request.socket.remoteAddress ?? "" };
@@ -39,13 +32,13 @@ export function proxyTo(
       pipeline(answer, response, () => {
         request.unpipe(onward);
         onward.destroy();
-        drain(request, clock);
+        request.resume();
       });
     });
     onward.on("error", (cause) => {
       request.unpipe(onward);
       answerProblem(response, new PlatformError("network.unreachable", "That part does not answer.", { cause }));
-      drain(request, clock);
+      request.resume();
     });
     request.on("error", () => {}); // its close follows
     request.on("close", () => request.complete || onward.destroy());
@@ -59,12 +52,4 @@ export function proxyTo(
 function withoutHop(headers: IncomingMessage["headers"]): IncomingMessage["headers"] {
   const { connection: _, "keep-alive": __, ...rest } = headers;
   return rest;
-}
-
-function drain(request: IncomingMessage, clock: Clock): void {
-  if (request.complete || request.destroyed) return;
-  const late = clock.setTimer(LINGER_MS, () => request.destroy());
-  request.on("close", () => late.cancel());
-  request.on("end", () => late.cancel());
-  request.resume();
 }

@@ -49,6 +49,13 @@ serving("an endless body to a path that nobody serves ends the connection", {}, 
   assert.match(answer, /^HTTP\/1\.1 404 /);
 });
 
+serving("who was answered and does not finish its body is cut off", {}, async ({ port }) => {
+  const startMs = performance.now();
+  const answer = await exchange(port, "GET /hello HTTP/1.1\r\nhost: a\r\ncontent-length: 1000\r\n\r\nand no more");
+  assert.match(answer, /^HTTP\/1\.1 200 /);
+  assert.ok(performance.now() - startMs < 10_000);
+});
+
 serving("what is not HTTP is answered 400 and closed; long headers 431", {}, async ({ port }) => {
   assert.match(await exchange(port, "\x03garbage\r\n\r\n"), /^HTTP\/1\.1 400 [\s\S]*"code":"api.bad_request"/);
   const long = `GET / HTTP/1.1\r\nhost: a\r\nx: ${"y".repeat(20_000)}\r\n\r\n`;

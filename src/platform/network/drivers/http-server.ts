@@ -1,5 +1,6 @@
 // One HTTP listener: limits that a public port needs, and handlers asked in order until one takes the request.
-// Bodies have no time limit: an encoder's PUT lasts as long as its stream. What a quiet body means, the handler knows.
+// Bodies have no time limit: an encoder's PUT lasts as long as its stream. What a quiet body means, the handler knows. But
+// once it has answered, nobody waits for the rest: node:http would, for ever.
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
@@ -13,6 +14,8 @@ const HEADERS_TIMEOUT_MS = 10_000;
 const LATE_CHECK_INTERVAL_MS = 5_000;
 /** Longer than a player's pause between two requests, shorter than what proxies keep open. */
 const KEEP_ALIVE_TIMEOUT_MS = 65_000;
+/** A sender that was answered may go on sending for so long, so that it comes to reading the answer; then it is cut off. */
+const LINGER_MS = 3_000;
 const SHOWN_PATH_LENGTH_MAX = 200;
 
 /** @returns false when the path is not this handler's: the socket was not touched */
@@ -69,6 +72,7 @@ export function listenHttp(options: HttpOptions): Promise<HttpServer> {
 
   server.on("request", (request, response) => {
     answering.set(request.socket, response);
+    response.on("finish", () => lingerOver(request));
     const taken = guarded(
       () => handlers.some((handler) => handler(request, response)),
       (error) => answerProblem(response, error, { connection: "close" }),
@@ -117,6 +121,14 @@ export function listenHttp(options: HttpOptions): Promise<HttpServer> {
       });
     });
   });
+}
+
+function lingerOver(request: IncomingMessage): void {
+  if (request.complete || request.destroyed) return;
+  const late = setTimeout(() => request.destroy(), LINGER_MS);
+  late.unref();
+  const cancel = () => clearTimeout(late);
+  request.on("end", cancel).on("close", cancel);
 }
 
 function reachable(host: string): string {
