@@ -49,8 +49,16 @@ export async function status(options: ClientOptions): Promise<void> {
   const answer = await client.get<Record<string, unknown>>("/api/v1/status");
   if (options.json) return print(answer);
   console.log(`Continuity at ${client.url}`);
-  for (const [name, value] of Object.entries(answer))
-    console.log(`  ${name.padEnd(14)} ${typeof value === "object" ? JSON.stringify(value) : value}`);
+  for (const [name, value] of Object.entries(answer)) console.log(`  ${name.padEnd(14)} ${inWords(value)}`);
+}
+
+/** "live 2, ended 1"; "none" when there is nothing. */
+function inWords(value: unknown): string {
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (typeof value !== "object" || value === null) return String(value ?? "unknown");
+  if (Array.isArray(value)) return value.map(inWords).join("; ") || "none";
+  const words = Object.entries(value).map(([key, item]) => `${key} ${inWords(item)}`);
+  return words.join(", ") || "none";
 }
 
 function ladderText(ladder: unknown): string {
