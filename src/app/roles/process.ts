@@ -8,7 +8,15 @@ import { jwtKeys } from "#platform/keys/drivers/jwt.ts";
 import type { Keys } from "#platform/keys/keys.ts";
 import type { MessageChannelEnd } from "#platform/placement/drivers/channel.ts";
 import type { Config } from "../config.ts";
-import type { FromProcess, Listen, Peers, ProcessName, Secrets, ToProcess } from "../supervisor/messages.ts";
+import {
+  ALIVE_EVERY_MS,
+  type FromProcess,
+  type Listen,
+  type Peers,
+  type ProcessName,
+  type Secrets,
+  type ToProcess,
+} from "../supervisor/messages.ts";
 
 export type RoleContext = Readonly<{
   clock: Clock;
@@ -65,6 +73,11 @@ export function runRole(name: ProcessName, start: (context: RoleContext) => Prom
           onMessage: (listener) => void process.on("message", listener),
         },
       };
+      const beat = () => {
+        say({ kind: "alive" });
+        clock.setTimer(ALIVE_EVERY_MS, beat);
+      };
+      beat();
       started = start(context);
       started.then(
         ({ url, rtmpPort }) => say({ kind: "listening", url, rtmpPort }),

@@ -24,7 +24,12 @@ export type ToProcess =
   | Readonly<{ kind: "peers"; peers: Peers }>
   | Readonly<{ kind: "stop" }>;
 
+/** How often a process says that it is alive. */
+export const ALIVE_EVERY_MS = 1000;
+
 export type FromProcess =
+  /** Its event loop turns. */
+  | Readonly<{ kind: "alive" }>
   /** It answers at `url`; for the gateway also RTMP at `rtmpPort`. */
   | Readonly<{ kind: "listening"; url: string; rtmpPort: number | null }>
   /** It cannot start, and another try would fail the same way (port in use, say). */

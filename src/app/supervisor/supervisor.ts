@@ -9,13 +9,24 @@ import { servePlacement } from "#platform/placement/drivers/channel.ts";
 import { childProcessPlacement } from "#platform/placement/drivers/child-process.ts";
 import type { Workload } from "#platform/placement/placement.ts";
 import type { Config } from "../config.ts";
-import type { FromProcess, Listen, Peers, ProcessName, Secrets, ToProcess } from "./messages.ts";
+import {
+  ALIVE_EVERY_MS,
+  type FromProcess,
+  type Listen,
+  type Peers,
+  type ProcessName,
+  type Secrets,
+  type ToProcess,
+} from "./messages.ts";
 
 /** Waits before the 1st, 2nd, ... restart in a row; a process that lived for RESTART_CALM_MS starts the row again. */
 const RESTART_WAITS_MS = [0, 200, 1000, 3000];
 const RESTART_CALM_MS = 30_000;
 /** After this long a process that was told to stop is killed. */
 const STOP_GRACE_MS = 8000;
+/** A process that says nothing while we looked so often hangs or was stopped, and is killed. Looks are counted and not
+ *  time: while the whole machine sleeps, nobody looks. */
+const SILENT_LOOKS_MAX = 15;
 
 const WORKLOAD_ENTRIES: Record<Workload["role"], string> = {
   transcode: "../roles/worker.ts",
@@ -40,6 +51,7 @@ type Kept = {
   url: string | null;
   sinceMs: number;
   restarts: number;
+  silentLooks: number;
 };
 
 /** Starts what the roles need and resolves when all of it listens.
@@ -91,11 +103,13 @@ export async function startSupervisor(deps: {
       const child = start(PROCESS_ENTRIES[entry.name], environment);
       entry.child = child;
       entry.sinceMs = clock.monotonicMs();
+      entry.silentLooks = 0;
       const stopServing = servePlacement(placement, {
         send: (message) => child.connected && child.send(message as object),
         onMessage: (listener) => void child.on("message", listener),
       });
       child.on("message", (message: FromProcess) => {
+        entry.silentLooks = 0;
         if (message.kind === "listening") {
           entry.url = message.url;
           entry.listen = { ...entry.listen, port: Number(new URL(message.url).port) }; // a restart keeps the address
@@ -131,8 +145,21 @@ export async function startSupervisor(deps: {
     if (!stopping) await launch(entry).catch((error) => log.error("restart failed", { process: entry.name, error }));
   }
 
+  function look(): void {
+    for (const entry of kept) {
+      if (entry.child === null) continue;
+      entry.silentLooks += 1;
+      if (entry.silentLooks !== SILENT_LOOKS_MAX) continue;
+      log.error("process says nothing, killing it", { process: entry.name, pid: entry.child.pid });
+      entry.child.kill("SIGKILL");
+    }
+    looking = clock.setTimer(ALIVE_EVERY_MS, look);
+  }
+  let looking = clock.setTimer(ALIVE_EVERY_MS, look);
+
   async function stop(): Promise<void> {
     stopping = true;
+    looking.cancel();
     const gone = kept.map(({ child }) => (child === null ? null : end(child, clock)));
     await Promise.all(gone);
     await placement.close();
@@ -163,6 +190,7 @@ function processesOf(config: Config): Kept[] {
     url: null,
     sinceMs: 0,
     restarts: 0,
+    silentLooks: 0,
   });
   const inside = { host: "127.0.0.1", port: 0 }; // the front passes on to it
   const outside = { host: config.host, port: config.port };
