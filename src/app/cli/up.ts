@@ -62,6 +62,6 @@ function welcome({ url, rtmpPort }: Addresses, { publishKey }: Secrets, config: 
     "",
     `  ffmpeg -re -i FILE -c:v libx264 -c:a aac -f flv "${rtmp}"`,
     "",
-    "CHANNEL is any name you like. Ctrl-C stops everything.",
+    `CHANNEL is any name you like. The admin token is in ${join(config.data, "keys", "admin-token")}. Ctrl-C stops everything.`,
   ].join("\n");
 }
