@@ -1,12 +1,14 @@
 // What control remembers between two passes: instants and counts that no other process can tell it again. Losing it with
 // a restart costs a back-off or a second of waiting, never a session.
 
+import type { OriginSession } from "#modules/origin/types.ts";
 import type { Running } from "#platform/placement/placement.ts";
 import { FAILURE_WINDOW_MS } from "./backoff.ts";
 import type { SessionNote, SessionState } from "./plan.ts";
 import { FAILURES_KEPT_MAX } from "./plan.ts";
 
-type Note = { -readonly [K in keyof SessionNote]: SessionNote[K] };
+type Note = { -readonly [K in keyof SessionNote]: SessionNote[K] } & { lastPartNs: bigint | null };
+type MediaState = Pick<OriginSession, "id" | "lastPartNs">;
 export type Given = { session: string; toldMs: number; tokenMs: number };
 export type DemoNote = { lastStartMs: number | null; failuresMs: number[] };
 
@@ -24,7 +26,7 @@ export class ControlMemory {
   note(session: string): Note {
     const known = this.notes.get(session);
     if (known) return known;
-    const note: Note = { endedMs: null, failed: false, failuresMs: [] };
+    const note: Note = { endedMs: null, failed: false, failuresMs: [], lastPartNs: null };
     this.notes.set(session, note);
     return note;
   }
@@ -36,6 +38,16 @@ export class ControlMemory {
     for (const { id, state } of sessions) {
       const note = this.note(id);
       note.endedMs = state === "ended" ? (note.endedMs ?? nowMs) : null;
+    }
+  }
+
+  /** A session that got a part since its last worker broke does not suffer from its input: its failures are forgotten. */
+  observeMedia(origins: readonly (readonly MediaState[] | null)[]): void {
+    for (const { id, lastPartNs } of origins.flatMap((list) => list ?? [])) {
+      const note = this.notes.get(id);
+      if (!note || lastPartNs === null || (note.lastPartNs !== null && lastPartNs <= note.lastPartNs)) continue;
+      note.lastPartNs = lastPartNs;
+      note.failuresMs = [];
     }
   }
 

@@ -157,13 +157,7 @@ test("what broke in this very pass counts already: the second failure in a row w
       }),
     );
   assert.deepEqual(at(), ["assign w s", "remove a failed s"]);
-  assert.deepEqual(at(3000), ["remove a failed s"]);
-  assert.deepEqual(at(30_000), ["assign w s", "remove a failed s"], "it had worked well since");
-  assert.deepEqual(
-    at(50_000, 40_000, 30_000, 20_000),
-    ["fail s", "remove a failed s", "remove w surplus"],
-    "but not for ever",
-  );
+  assert.deepEqual(at(30_000), ["remove a failed s"]);
   assert.deepEqual(at(61_000), ["assign w s", "remove a failed s"]);
   assert.deepEqual(at(40, 30, 20, 10), ["fail s", "remove a failed s", "remove w surplus"]);
 });
@@ -195,7 +189,6 @@ test("ever slower after failures, and given up after five within a minute", () =
   assert.deepEqual(after(0), ["assign w s"], "the first is replaced at once");
   assert.deepEqual(after(500, 0), [], "and the warm worker is kept for it");
   assert.deepEqual(after(1500, 1000), ["assign w s"]);
-  assert.deepEqual([after(3999, 0).length, after(4000, 0).length], [0, 1], "what worked well is replaced at once");
   assert.deepEqual([after(9, 8, 1999).length, after(9000, 8000, 2000).length], [0, 1]);
   assert.deepEqual(after(59_000, 40_000, 30_000, 20_000, 10_000).slice(0, 1), ["fail s"]);
   assert.deepEqual(after(61_000, 40_000, 30_000, 20_000, 10_000), ["assign w s"], "old ones count no more");

@@ -11,15 +11,13 @@ import { backoff } from "./backoff.ts";
 import { type DemoState, planDemos } from "./plan-demos.ts";
 import { sortWorkers, type WorkerState } from "./plan-workers.ts";
 
-/** So many within FAILURE_WINDOW_MS, and the session is given up: its input breaks whatever decodes it. */
+/** So many within FAILURE_WINDOW_MS without a new part in between, and the session is given up: its input breaks whatever
+ *  decodes it. Workers that are killed while they work never add up to that. */
 export const FAILURES_MAX = 5;
 /** Instants kept of one row of failures. */
 export const FAILURES_KEPT_MAX = 16;
 /** Wait after the 1st, 2nd, ... failure of one session. */
 const SESSION_BACKOFF_MS = [0, 1000, 2000, 5000];
-/** A worker that went on for so long caught up and made parts: killing such workers must not cost viewers a wait each time.
- *  And one start in 4 s, on an input that breaks them, is no burden. */
-const SESSION_CALM_MS = 4000;
 /** The same for workers that broke before they had a session: nobody waits for them as urgently. */
 const POOL_BACKOFF_MS = [0, 1000, 2000, 5000, 10_000, 20_000];
 /** A taken warm worker is replaced this much later: starting one takes most of a core for a second, and just then the
@@ -35,7 +33,7 @@ export type SessionNote = Readonly<{
   /** When it was first seen as ended, monotonic ms. */
   endedMs: number | null;
   failed: boolean;
-  /** Its workers' failures, oldest first, monotonic ms. */
+  /** Its workers' failures since the newest part, oldest first, monotonic ms. */
   failuresMs: readonly number[];
 }>;
 
@@ -147,7 +145,7 @@ function planPool(
   for (const session of waiting) {
     const fresh = now(broken.filter(({ charged }) => charged.includes(session)).length);
     const failuresMs = [...(world.notes.get(session)?.failuresMs ?? []), ...fresh];
-    const { failures, over } = backoff(failuresMs, SESSION_BACKOFF_MS, nowMs, SESSION_CALM_MS);
+    const { failures, over } = backoff(failuresMs, SESSION_BACKOFF_MS, nowMs);
     if (failures >= FAILURES_MAX) fail.push(session);
     else if (unheard > 0) unheard -= 1;
     else if (!over) held += 1;

@@ -87,10 +87,12 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     const nowMs = clock.monotonicMs();
     running = memory.observeRunning(await placement.list(), nowMs);
     memory.observeSessions(sessions, nowMs);
+    const origins = deps.origins.map((origin) => origin.sessions());
+    memory.observeMedia(origins);
     return {
       nowMs,
       sessions,
-      origins: deps.origins.map((origin) => origin.sessions()),
+      origins,
       running,
       workers: states(),
       notes: memory.notes,
