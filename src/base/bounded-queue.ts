@@ -31,6 +31,16 @@ export class BoundedQueue<T> {
     return true;
   }
 
+  /** The oldest item, which stays. */
+  peek(): T | undefined {
+    return this.#items[this.#head];
+  }
+
+  /** Oldest first. */
+  [Symbol.iterator](): Iterator<T> {
+    return this.#items.slice(this.#head)[Symbol.iterator]();
+  }
+
   shift(): T | undefined {
     if (this.#head === this.#items.length) return undefined;
     const item = this.#items[this.#head] as T;

@@ -45,7 +45,8 @@ export async function readKey(folder: string, name: "admin-token" | "publish-key
 /** @throws PlatformError network.unreachable when neither option nor data folder says where to ask */
 export async function connect(options: ClientOptions): Promise<Client> {
   const folder = dataFolder(options);
-  const url = options.url ?? process.env.CONTINUITY_URL ?? (await readRunFile(folder))?.url;
+  const own = (await readRunFile(folder))?.url;
+  const url = options.url ?? process.env.CONTINUITY_URL ?? own;
   if (url === undefined)
     throw new PlatformError(
       "network.unreachable",
@@ -53,7 +54,10 @@ export async function connect(options: ClientOptions): Promise<Client> {
     );
   if (!/^https?:$/.test(URL.parse(url)?.protocol ?? ""))
     throw new PlatformError("config.invalid", `"${url}" is no address: write it like http://127.0.0.1:8080.`);
-  const token = options.token ?? process.env.CONTINUITY_ADMIN_TOKEN ?? (await readKey(folder, "admin-token"));
+  // The folder's token is its own installation's: it goes to no other address.
+  const kept =
+    own !== undefined && new URL(own).host === new URL(url).host ? await readKey(folder, "admin-token") : null;
+  const token = options.token ?? process.env.CONTINUITY_ADMIN_TOKEN ?? kept;
   return {
     url,
     get: (path) => ask(url, token, "GET", path),

@@ -1,5 +1,6 @@
-// What the supervisor and the processes it starts say to each other, over Node's IPC channel. Secrets travel here and
-// not in the environment or on the command line, where every program of the host could read them.
+// What the supervisor and the processes it starts say to each other, over Node's IPC channel. The installation's secrets
+// travel here, never on a command line, which every user of the host can read. (A workload gets its own token in its
+// environment, as it does in a pod: that only its user can read, and it opens one worker's place or one channel.)
 import type { Config } from "../config.ts";
 
 /** A process of ours. `front` holds origin, control, API and console: one process, so that one machine pays for one. */

@@ -3,6 +3,7 @@
 // The origin says so in the answer, which it writes while the request still runs: one line of JSON per stored segment.
 // Why not one request per segment: a part must leave the moment it exists, and a request per part costs a head each way.
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
+import { BoundedQueue } from "#base/bounded-queue.ts";
 import type { Clock, Timer } from "#base/clock.ts";
 import { describe, type ErrorCode, isErrorCode, PlatformError } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
@@ -68,8 +69,7 @@ class TrackPush implements CmafTrackSink {
   readonly #options: CmafPushOptions;
   readonly #track: TrackOptions;
   /** Not known to be stored, oldest first: what a reconnect sends again. */
-  #unstored: Part[] = [];
-  #unstoredBytes = 0;
+  readonly #unstored = new BoundedQueue<Part>(UNSTORED_BYTES_MAX, (part) => part.bytes.byteLength);
   #request: ClientRequest | null = null;
   #ended = false;
   #closed = false;
@@ -87,12 +87,10 @@ class TrackPush implements CmafTrackSink {
   /** @throws PlatformError what the origin refused it with, or network.unreachable when too much waits for it */
   push(part: Part): void {
     if (this.#failed) throw this.#failed;
-    this.#unstored.push(part);
-    this.#unstoredBytes += part.bytes.byteLength;
-    if (this.#unstoredBytes > UNSTORED_BYTES_MAX)
+    if (!this.#unstored.push(part))
       throw new PlatformError(
         "network.unreachable",
-        `The origin takes nothing: ${this.#unstoredBytes} bytes of ${this.#track.name} wait for it.`,
+        `The origin takes nothing: ${this.#unstored.weight} bytes of ${this.#track.name} wait for it.`,
       );
     if (this.#request) send(this.#request, part);
   }
@@ -186,9 +184,8 @@ class TrackPush implements CmafTrackSink {
     if (error) refused(problemOf(error, error.status), error.status);
     if (stored === undefined) return;
     this.#failures = 0;
-    const kept = this.#unstored.findIndex((part) => part.segmentStartTicks > stored.start);
-    const gone = this.#unstored.splice(0, kept < 0 ? this.#unstored.length : kept);
-    for (const part of gone) this.#unstoredBytes -= part.bytes.byteLength;
+    for (let part = this.#unstored.peek(); part && part.segmentStartTicks <= stored.start; part = this.#unstored.peek())
+      this.#unstored.shift();
     this.#settle();
   }
 
