@@ -1,6 +1,7 @@
 import { strict as assert } from "node:assert";
 import { request as httpRequest } from "node:http";
 import { test } from "node:test";
+import { jsonLog } from "#base/log.ts";
 import { seededRandom } from "#base/random.ts";
 import { audioTrack, syntheticChunk, videoTrack } from "#media/cmaf/testing/synthetic.ts";
 import { writeInit } from "#media/cmaf/write.ts";
@@ -72,21 +73,27 @@ withHouse("a segment is acknowledged once it is on disk, in the answer of the ru
 test("what is not on disk is not acknowledged, and is once the disk is back", { timeout: 30_000 }, async () => {
   let isFull = false;
   const journals = memoryJournals({ fails: () => isFull });
-  const house = await new TestHouse({ clock: fastClock(20), journals }).start();
+  const lines: string[] = [];
+  const log = jsonLog("info", {}, (line) => lines.push(line));
+  const house = await new TestHouse({ clock: fastClock(20), journals, log }).start();
   try {
     const session = house.session("s1");
     await session.open();
     const { request, told, answered } = await openPush(session, "a128");
     request.write(session.init("a128"));
     isFull = true;
-    for (const part of session.parts("a128", session.segment(0))) request.write(part);
-    await until(() => house.origin.sessions()[0]!.renditions.some(({ segments }) => segments === 1)); // served all the same
+    for (const ordinal of [0, 1])
+      for (const part of session.parts("a128", session.segment(ordinal))) request.write(part);
+    await until(() => house.origin.sessions()[0]!.renditions.some(({ segments }) => segments === 2)); // served all the same
     await new Promise((resolve) => setTimeout(resolve, 120)); // more than two tries
     assert.equal(told.length, 0);
     isFull = false;
-    await until(() => told.length === 1);
+    await until(() => told.length === 2);
     request.end();
     assert.equal(await answered, 200);
+    const refusals = lines.filter((line) => line.includes("journal.failed"));
+    assert.equal(refusals.length, 2, `said once by each who writes, not for each segment: ${refusals.join("")}`);
+    assert.ok(lines.some((line) => line.includes("journalled again")));
   } finally {
     await house.stop();
   }

@@ -35,6 +35,8 @@ export class ChannelNumbers {
   #journal: Journal;
   #records = 0;
   #raising = false;
+  /** The disk refused the last raise. Every part asks for another, so only the first refusal is told. */
+  #isFailing = false;
 
   private constructor(
     folder: JournalFolder,
@@ -97,7 +99,17 @@ export class ChannelNumbers {
     this.#raising = true;
     const listedTo = Math.max(this.listedTo, msn + this.#block);
     this.#append({ kind: "raise", listedTo, discontinuities: Math.max(discontinuities, this.discontinuities) })
-      .catch((error) => this.#log.error("numbers not raised", { code: "journal.failed", reason: describe(error) }))
+      .then(
+        () => {
+          if (this.#isFailing) this.#log.info("numbers are raised again", { listedTo });
+          this.#isFailing = false;
+        },
+        (error) => {
+          if (!this.#isFailing)
+            this.#log.error("numbers cannot be raised", { code: "journal.failed", reason: describe(error) });
+          this.#isFailing = true;
+        },
+      )
       .finally(() => {
         this.#raising = false;
       });

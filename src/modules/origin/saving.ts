@@ -21,6 +21,8 @@ export class Saving {
   /** First segment of each track that senders were not told of. */
   readonly #toTell = new Map<Track, number>();
   #storedThroughNs = -1n;
+  /** The disk refused the last that it was asked. Told when it begins and when it is over, not for each segment. */
+  #isFailing = false;
 
   constructor(deps: {
     log: Log;
@@ -58,14 +60,18 @@ export class Saving {
     }
   }
 
-  async #try(key: string, track: Track, segment: HeldSegment, record: Buffer, isRetry = false): Promise<void> {
+  async #try(key: string, track: Track, segment: HeldSegment, record: Buffer): Promise<void> {
     try {
       await this.#journal.save(track.name, segment, record);
+      if (this.#isFailing) this.#log.info("segments are journalled again");
+      this.#isFailing = false;
     } catch (error) {
-      if (!isRetry) this.#log.error("segment not journalled", { code: "journal.failed", reason: describe(error) });
+      if (!this.#isFailing)
+        this.#log.error("segments cannot be journalled", { code: "journal.failed", reason: describe(error) });
+      this.#isFailing = true;
       // What nobody can fetch any more need not be kept either.
       if (track.held(segment.ordinal) === segment) {
-        this.#refused.set(key, () => this.#try(key, track, segment, record, true));
+        this.#refused.set(key, () => this.#try(key, track, segment, record));
         return;
       }
     }
