@@ -268,6 +268,21 @@ test("a stalled connection: what was on its way too long is dropped, the clock s
   assert.equal(bench.log.of("hole").at(-1)!.to - frame, slots[75]);
 });
 
+test("a pause of this process is no silence of the publisher: what waited in the socket fills it", () => {
+  const bench = new Bench();
+  bench.attach(FLV_CLOCK, tracksEvent(videoTrack(), audioTrack()));
+  const units = sourceUnits({ seconds: 12 });
+  bench.send(units.filter(({ seconds }) => seconds < 3));
+  bench.clock.advance(6000); // a machine that was frozen: no tick, and then the first
+  bench.sequencer.tick();
+  for (const { seconds, unit } of units) if (seconds >= 3 && seconds < 9) bench.sequencer.event(unit);
+  bench.send(units.filter(({ seconds }) => seconds >= 9).map((timed) => ({ ...timed, seconds: timed.seconds - 9 })));
+  assert.equal(bench.log.of("hole").length, 0);
+  assert.equal(bench.log.units(0).length, 300);
+  bench.pass(2000);
+  assert.equal(bench.sequencer.state, "interrupted", "and a silence that follows is one");
+});
+
 test("a paused encoder whose clock stood still is tied anew after a second", () => {
   const bench = new Bench();
   bench.attach(FLV_CLOCK, tracksEvent(videoTrack(), audioTrack()));

@@ -27,6 +27,10 @@ const SILENCE_MS = 1000;
 const SILENCE_FRAMES = 3;
 const SILENCE_MS_MAX = 5000;
 
+/** Ticks come ten times a second. After a gap of this it was this process that stood still (a frozen virtual machine), not
+ *  the publisher: what it sent meanwhile waits in the socket, and is read before the next tick. */
+const OWN_PAUSE_MS = 700;
+
 /** Media that far ahead of its arrival is no live stream: somebody sends a file as fast as the line goes. */
 const AHEAD_NS_MAX = 60_000_000_000n;
 
@@ -65,6 +69,7 @@ export class Sequencer {
   #base: { taiNs: bigint; ms: number };
   /** When the last unit was appended, monotonic. */
   #mediaMs = 0;
+  #tickMs: number;
   /** No hole is logged: a publisher that said goodbye comes back soon, or the session ends where it stopped. */
   #patient = false;
   /** A hole was logged: what comes refers to what was lost. */
@@ -82,6 +87,7 @@ export class Sequencer {
     this.#grid = new OutputGrid(options.sink, restored);
     this.#units = new UnitLog(options.sink, this.#grid, restored?.tracks ?? [], restored?.newestNs ?? 0n);
     this.#base = { taiNs: this.#arrivalNs(), ms: this.#clock.monotonicMs() };
+    this.#tickMs = this.#base.ms;
     if (!restored) return;
     this.#state = "interrupted";
     this.#needsRandomAccess = true;
@@ -165,6 +171,9 @@ export class Sequencer {
     if (this.#state === "ended") return;
     const nowMs = this.#clock.monotonicMs();
     const source = this.#source;
+    const pausedMs = nowMs - this.#tickMs;
+    this.#tickMs = nowMs;
+    if (pausedMs >= OWN_PAUSE_MS) this.#mediaMs = Math.min(nowMs, this.#mediaMs + pausedMs);
     if (source && !source.clock.anchored) this.#tryOpen(source);
     if (this.#state === "live" && nowMs - this.#mediaMs > this.#silenceMs) this.#interrupt(nowMs);
     if (source && nowMs - (source.unitMs ?? nowMs) > SILENCE_MS) source.resumedMs = null;
