@@ -23,8 +23,8 @@ import { download, hasNoX265, hasSegment, renditionUrls } from "./playlists.ts";
 
 const skip = unlessInstalled("ffmpeg");
 
-/** ffmpeg 5's HLS reader takes up the init segment again after each reload and complains about that itself. */
-const READER_NOISE = /^.*Found duplicated MOOV Atom. Skipped it\n/gm;
+/** ffmpeg 5's HLS reader takes up the init segment again after each reload and complains about that itself, once or more. */
+const READER_NOISE = /^.*Found duplicated MOOV Atom. Skipped it\n(?: +Last message repeated \d+ times\n)?/gm;
 
 /** Reads `seconds` of a playlist with Debian's ffmpeg, strictly. @returns what it said; nothing when all was well */
 async function play(url: string, seconds: number): Promise<string> {
