@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { systemClock } from "#base/clock.ts";
 import { silentLog } from "#base/log.ts";
 import { seededRandom } from "#base/random.ts";
-import { renditionOf, slotsOf } from "#modules/origin/slots.ts";
+import { plannedParts, renditionOf } from "#modules/origin/planned-parts.ts";
 import { RATE, TestHouse, type TestSession, until } from "#modules/origin/testing/harness.ts";
 import type { CmafSink, CmafTrackSink } from "#modules/transcode/types.ts";
 import { cmafPush } from "./cmaf-push.ts";
@@ -24,14 +24,14 @@ function sinkTo(url: () => string, session: TestSession): CmafSink {
 /** Parts [from, to) of a segment, as the worker's outlet pushes them. */
 function push(session: TestSession, name: string, track: CmafTrackSink, ordinal: number, from = 0, to = 99): void {
   const segment = session.segment(ordinal);
-  const slots = slotsOf(session.timeline, segment, renditionOf(session.timeline.eraOf(segment.era), name)!);
+  const planned = plannedParts(session.timeline, segment, renditionOf(session.timeline.eraOf(segment.era), name)!);
   for (const [i, bytes] of session.parts(name, segment).entries())
     if (i >= from && i < to)
       track.push({
-        startTicks: slots[i]!.startTicks,
-        segmentStartTicks: slots[i]!.segmentStartTicks,
+        startTicks: planned[i]!.startTicks,
+        segmentStartTicks: planned[i]!.segmentStartTicks,
         bytes,
-        lastOfSegment: i === slots.length - 1,
+        lastOfSegment: i === planned.length - 1,
         newestArrivedNs: 0n,
       });
 }

@@ -10,7 +10,7 @@ import type { ChannelNumbers } from "./numbers.ts";
 import type { OriginOptions } from "./options.ts";
 import type { Session } from "./session.ts";
 import type { Track } from "./track.ts";
-import { type Chain, chainOf, multivariantOf, type Position, playableEra, playlistOf, positionOf } from "./view.ts";
+import { type Chain, chainOf, type LiveEdge, liveEdgeOf, multivariantOf, playableEra, playlistOf } from "./view.ts";
 
 /** What a held playlist request wants of its answer. */
 type Want = Readonly<{ delta: boolean; gzip: boolean }>;
@@ -165,9 +165,9 @@ export class LiveChannel {
     const byKey = this.#playlistGroups.get(name);
     const chain = byKey && byKey.size > 0 ? this.chain(name) : null;
     if (!byKey || !chain) return;
-    const position = positionOf(chain);
+    const edge = liveEdgeOf(chain);
     for (const [key, { msn, part, group }] of byKey) {
-      if (group.size > 0 && !chain.ended && !isListed(position, msn, part)) continue;
+      if (group.size > 0 && !chain.ended && !isListed(edge, msn, part)) continue;
       byKey.delete(key);
       group.release((response, want) => this.sendPlaylist(response, chain, want, true));
     }
@@ -265,28 +265,28 @@ function isAfter(later: Session, session: Session): boolean {
 }
 
 /** Whether a playlist that has come this far answers a request for (msn, part). */
-export function isListed(position: Position, msn: number, part: number | null): boolean {
-  if (position.lastMsn !== null && msn <= position.lastMsn) {
+export function isListed(edge: LiveEdge, msn: number, part: number | null): boolean {
+  if (edge.lastMsn !== null && msn <= edge.lastMsn) {
     // Past the last part of the newest whole segment: the first of the next is meant. A gap tells all there is to tell.
-    const isPast = part !== null && msn === position.lastMsn && part >= position.lastParts && !position.lastIsGap;
-    return !isPast || position.nextParts > 0;
+    const isPast = part !== null && msn === edge.lastMsn && part >= edge.lastParts && !edge.lastIsGap;
+    return !isPast || edge.nextParts > 0;
   }
-  if (msn < position.nextMsn) return true; // before the first of the playlist
-  return part !== null && msn === position.nextMsn && part < position.nextParts;
+  if (msn < edge.nextMsn) return true; // before the first of the playlist
+  return part !== null && msn === edge.nextMsn && part < edge.nextParts;
 }
 
 /** A part's bytes; "hinted" when it is the one that comes next; null when it is not there and will not be. */
 export function partOf(session: Session, track: Track, key: string) {
-  const [era, startTicks, index] = key.split(/[-.]/).map(Number) as [number, number, number];
+  const [era, startTicks, number] = key.split(/[-.]/).map(Number) as [number, number, number];
   const type = track.kind === "video" ? "video/mp4" : "audio/mp4";
   const name = `${session.id}-${track.name}-${key}`;
   const { growing } = track;
   const isGrowing = growing?.segment.era === era && growing.startTicks === startTicks;
   const parts = isGrowing ? growing.parts : (track.find(era, startTicks)?.parts ?? []);
-  const bytes = parts[index]?.bytes;
+  const bytes = parts[number]?.bytes;
   if (bytes) return { bytes, type, name };
-  const next = track.nextSlot();
-  const isNext = next?.segment.era === era && next.segmentStartTicks === startTicks && next.index === index;
+  const next = track.nextPlanned();
+  const isNext = next?.segment.era === era && next.segmentStartTicks === startTicks && next.number === number;
   return isNext && session.outcome === null ? "hinted" : null;
 }
 

@@ -11,7 +11,7 @@ import type { HeldGroup, Waiting } from "./held-requests.ts";
 import type { OriginOptions } from "./options.ts";
 import type { Session } from "./session.ts";
 import type { Track } from "./track.ts";
-import { type Chain, positionOf } from "./view.ts";
+import { type Chain, liveEdgeOf } from "./view.ts";
 
 export type DeliveryDeps = Readonly<{
   clock: Clock;
@@ -105,7 +105,7 @@ export class Delivery {
     if (stale) throw stale;
     const want = { delta: wanted.skip, gzip: acceptsGzip(request) };
     const target = chain.ended || wanted.msn === null ? null : targetOf(chain, wanted.msn, wanted.part);
-    if (target !== null && !isListed(positionOf(chain), target.msn, target.part))
+    if (target !== null && !isListed(liveEdgeOf(chain), target.msn, target.part))
       channel.holdPlaylist(response, chain, target.msn, target.part, want);
     else channel.sendPlaylist(response, chain, want, wanted.msn !== null, request.headers["if-none-match"]);
   }
@@ -176,7 +176,7 @@ export class Delivery {
 /** What is waited for, or a refusal: nobody can know yet what comes so far ahead.
  *  Source: draft-pantos-hls-rfc8216bis-22, 6.2.5.2 */
 function targetOf(chain: Chain, msn: number, part: number | null): { msn: number; part: number | null } {
-  const { lastMsn, lastParts, lastIsGap, nextMsn, nextParts } = positionOf(chain);
+  const { lastMsn, lastParts, lastIsGap, nextMsn, nextParts } = liveEdgeOf(chain);
   const last = lastMsn ?? nextMsn - 1;
   const limit = advancePartLimit(chain.era.partTargetMs);
   const partsThere = msn === last ? lastParts : msn === nextMsn ? nextParts : 0;

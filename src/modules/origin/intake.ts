@@ -7,8 +7,8 @@ import type { CmafInit } from "#media/cmaf/read-init.ts";
 import { type Rendition, timescaleOf } from "#media/ladder/rendition.ts";
 import type { EraOpened } from "#media/session-log/entries.ts";
 import { utcToTai } from "#media/time/tai.ts";
+import { isOnGrid, type PlannedPart, plannedPartAt, renditionOf } from "./planned-parts.ts";
 import type { Session } from "./session.ts";
-import { isOnGrid, renditionOf, type Slot, slotAt } from "./slots.ts";
 
 /** Where a sender says its media belongs. */
 export type Place = Readonly<{ track: string; era: number }>;
@@ -56,34 +56,34 @@ export async function takeChunk(session: Session, { track: name, era }: Place, c
   const track = session.tracks.get(name);
   if (!track?.inits.has(era))
     throw new PlatformError("origin.init_missing", `Send the init segment of era ${era} of ${name} first.`);
-  const slot = await slotOf(session, name, era, chunk);
-  const { startTicks, durationTicks } = slot;
-  const { ordinal } = slot.segment;
+  const planned = await plannedPartOf(session, name, era, chunk);
+  const { startTicks, durationTicks } = planned;
+  const { ordinal } = planned.segment;
   const independent = chunk.facts.firstSync;
-  if (slot.index === 0 && !independent)
+  if (planned.number === 0 && !independent)
     throw new PlatformError("media.malformed", `The segment at ${startTicks} does not begin with a sync sample.`);
   if (session.outcome !== null && ordinal >= track.nextOrdinal)
     throw new PlatformError("api.conflict", `Session ${session.id} is ${session.outcome}; nothing is added to it.`);
   const producedNs = chunk.producedUtcNs === null ? null : utcToTai(chunk.producedUtcNs);
-  const taken = track.take(slot, { startTicks, durationTicks, independent, bytes: chunk.bytes }, producedNs);
+  const taken = track.take(planned, { startTicks, durationTicks, independent, bytes: chunk.bytes }, producedNs);
   if (taken === "differs") session.alarm(name, `part at ${startTicks}`);
   else if (taken === "new") session.advance();
-  return { segmentStartTicks: slot.segmentStartTicks, stored: track.isStored(ordinal) };
+  return { segmentStartTicks: planned.segmentStartTicks, stored: track.isStored(ordinal) };
 }
 
-async function slotOf(session: Session, name: string, number: number, chunk: Chunk): Promise<Slot> {
+async function plannedPartOf(session: Session, name: string, number: number, chunk: Chunk): Promise<PlannedPart> {
   const { baseDecodeTicks: startTicks, durationTicks } = chunk.facts;
   const { startsSegment } = chunk;
   const eraNow = () => session.timeline.eras().find((known) => known.era === number);
-  const slot = await session.placed(() => {
+  const planned = await session.placed(() => {
     const era = eraNow();
     const rendition = era && renditionOf(era, name);
     if (!session.isCaughtUp || !era || !rendition) return null;
     if (!isOnGrid(era, rendition, startTicks))
       throw new PlatformError("api.bad_request", `${name} has nothing at ${startTicks}: it is off the grid.`);
-    return slotAt(session.timeline, era, rendition, { startTicks, durationTicks, startsSegment });
+    return plannedPartAt(session.timeline, era, rendition, { startTicks, durationTicks, startsSegment });
   });
-  if (slot) return slot;
+  if (planned) return planned;
   if (!session.isCaughtUp || !eraNow()) throw unknownEra(session, number);
   const what = `${durationTicks} ticks at ${startTicks}${startsSegment ? ", beginning a segment" : ""}`;
   throw new PlatformError("api.bad_request", `${name} has no such part in era ${number}: ${what}.`);

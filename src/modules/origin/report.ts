@@ -45,14 +45,14 @@ export function nextOf(session: Session) {
 
 /** The start of the first segment that is not whole. */
 function segmentPlaceOf(session: Session, track: Track): Place | null {
-  const segment = track.nextSlot()?.segment;
+  const segment = track.nextPlanned()?.segment;
   return segment ? { era: segment.era, frame: segment.start } : endOf(session);
 }
 
 /** The first frame that is not there. */
 function placeOf(session: Session, track: Track): Place | null {
-  const slot = track.nextSlot();
-  return slot ? { era: slot.segment.era, frame: slot.frame } : endOf(session);
+  const planned = track.nextPlanned();
+  return planned ? { era: planned.segment.era, frame: planned.frame } : endOf(session);
 }
 
 function endOf(session: Session): Place | null {

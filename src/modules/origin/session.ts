@@ -315,9 +315,9 @@ export class Session {
 
   /** The publisher is away: nothing comes, and nothing is wrong with that. */
   isInHole(track: Track): boolean {
-    const slot = track.nextSlot();
-    if (slot === null) return this.timeline.end !== null;
-    return this.timeline.holeCoverage(slot.segment.era, slot.segment.start, slot.segment.end) !== "none";
+    const planned = track.nextPlanned();
+    if (planned === null) return this.timeline.end !== null;
+    return this.timeline.holeCoverage(planned.segment.era, planned.segment.start, planned.segment.end) !== "none";
   }
 
   /** From time to time: try the disk again, give up what nobody sends. */

@@ -10,7 +10,7 @@ import type { Segment, Timeline } from "#media/session-log/timeline.ts";
 import { ticksToNs, timeOf } from "#media/time/rate.ts";
 import type { HeldPart, HeldSegment, SegmentHead } from "./held.ts";
 import { sealSegment } from "./held.ts";
-import { renditionOf, type Slot, slotsOf, ticksAt } from "./slots.ts";
+import { type PlannedPart, plannedParts, renditionOf, ticksAt } from "./planned-parts.ts";
 
 export type HeldInit = Readonly<{ bytes: Buffer; init: CmafInit }>;
 
@@ -58,7 +58,7 @@ export class Track {
   publishedMs: number;
   readonly #timeline: Timeline;
   readonly #host: TrackHost;
-  readonly #ahead = new Map<string, { slot: Slot; part: HeldPart; producedNs: bigint | null }>();
+  readonly #ahead = new Map<string, { planned: PlannedPart; part: HeldPart; producedNs: bigint | null }>();
   #aheadBytes = 0;
 
   /** @param nextOrdinal first segment it can have */
@@ -88,22 +88,22 @@ export class Track {
   /** Keep a part. Call `advance` to publish it.
    *  @param producedNs when its newest frame came, TAI; null when the sender did not say
    *  @throws PlatformError origin.busy when too much waits behind a missing part */
-  take(slot: Slot, part: HeldPart, producedNs: bigint | null): Taken {
-    const known = this.#known(slot);
+  take(planned: PlannedPart, part: HeldPart, producedNs: bigint | null): Taken {
+    const known = this.#known(planned);
     if (known !== null) return known === "gone" || sameBytes(known.bytes, part.bytes) ? "known" : "differs";
     if (this.#aheadBytes + part.bytes!.byteLength > this.#host.aheadBytesMax)
       throw new PlatformError("origin.busy", `Too much of ${this.name} came ahead of a part that is missing.`);
-    this.#ahead.set(`${slot.segment.ordinal}.${slot.index}`, { slot, part, producedNs });
+    this.#ahead.set(`${planned.segment.ordinal}.${planned.number}`, { planned, part, producedNs });
     this.#aheadBytes += part.bytes!.byteLength;
     return "new";
   }
 
-  #known(slot: Slot): HeldPart | "gone" | null {
-    const { ordinal } = slot.segment;
-    if (ordinal < this.nextOrdinal) return this.held(ordinal)?.parts[slot.index] ?? "gone";
-    if (this.growing?.segment.ordinal === ordinal && this.growing.parts[slot.index])
-      return this.growing.parts[slot.index]!;
-    return this.#ahead.get(`${ordinal}.${slot.index}`)?.part ?? null;
+  #known(planned: PlannedPart): HeldPart | "gone" | null {
+    const { ordinal } = planned.segment;
+    if (ordinal < this.nextOrdinal) return this.held(ordinal)?.parts[planned.number] ?? "gone";
+    if (this.growing?.segment.ordinal === ordinal && this.growing.parts[planned.number])
+      return this.growing.parts[planned.number]!;
+    return this.#ahead.get(`${ordinal}.${planned.number}`)?.part ?? null;
   }
 
   /** A whole segment that can still be fetched. */
@@ -128,16 +128,16 @@ export class Track {
   }
 
   /** The part that comes next by what the log has said so far; null when the log has not come that far, or ended. */
-  nextSlot(): Slot | null {
+  nextPlanned(): PlannedPart | null {
     const segment = this.finished ? null : this.#timeline.segment(this.nextOrdinal);
     const rendition = segment && renditionOf(this.#timeline.eraOf(segment.era), this.name);
     if (!segment || !rendition) return null;
-    const slots = slotsOf(this.#timeline, segment, rendition);
-    const slot = slots[this.growing?.parts.length ?? 0];
-    if (slot) return slot;
+    const plannedOfSegment = plannedParts(this.#timeline, segment, rendition);
+    const planned = plannedOfSegment[this.growing?.parts.length ?? 0];
+    if (planned) return planned;
     const next = this.#timeline.segment(segment.ordinal + 1);
     const nextRendition = next && renditionOf(this.#timeline.eraOf(next.era), this.name);
-    return nextRendition ? (slotsOf(this.#timeline, next, nextRendition)[0] ?? null) : null;
+    return nextRendition ? (plannedParts(this.#timeline, next, nextRendition)[0] ?? null) : null;
   }
 
   /** One part or one segment further. */
@@ -154,19 +154,19 @@ export class Track {
       this.left = true;
       return true;
     }
-    const slots = slotsOf(this.#timeline, segment, rendition);
+    const plannedOfSegment = plannedParts(this.#timeline, segment, rendition);
     const parts = this.growing?.parts ?? [];
-    if (parts.length === slots.length || (parts.length === 0 && this.#timeline.isGap(segment))) {
+    if (parts.length === plannedOfSegment.length || (parts.length === 0 && this.#timeline.isGap(segment))) {
       this.#seal(segment, era, rendition, parts);
       return true;
     }
     const next = this.#ahead.get(`${segment.ordinal}.${parts.length}`);
     if (!next) return false;
-    this.#forget(next.slot);
-    this.#grow(segment, next.slot.startTicks, next.part);
+    this.#forget(next.planned);
+    this.#grow(segment, next.planned.startTicks, next.part);
     this.counters.parts += 1;
     this.counters.bytes += next.part.bytes!.byteLength;
-    this.newestFrameNs = next.producedNs ?? timeOf(era.rate, next.slot.frameEnd - 1);
+    this.newestFrameNs = next.producedNs ?? timeOf(era.rate, next.planned.frameEnd - 1);
     return true;
   }
 
@@ -175,8 +175,8 @@ export class Track {
     this.growing.parts.push(part);
   }
 
-  #forget(slot: Slot): void {
-    const key = `${slot.segment.ordinal}.${slot.index}`;
+  #forget(planned: PlannedPart): void {
+    const key = `${planned.segment.ordinal}.${planned.number}`;
     this.#aheadBytes -= this.#ahead.get(key)?.part.bytes?.byteLength ?? 0;
     this.#ahead.delete(key);
   }
@@ -229,19 +229,19 @@ export class Track {
 
   /** The parts between the last published one and the first that waits are lost: publish behind them. */
   giveUpMissing(): void {
-    const first = [...this.#ahead.values()].map(({ slot }) => slot).sort(byPlace)[0];
+    const first = [...this.#ahead.values()].map(({ planned }) => planned).sort(byPlace)[0];
     if (!first) return;
     while (
       !this.finished &&
-      (this.nextOrdinal < first.segment.ordinal || (this.growing?.parts.length ?? 0) < first.index)
+      (this.nextOrdinal < first.segment.ordinal || (this.growing?.parts.length ?? 0) < first.number)
     ) {
-      const missing = this.nextSlot();
+      const missing = this.nextPlanned();
       if (missing === null) break;
       this.#lose(missing);
     }
   }
 
-  #lose({ segment, startTicks, durationTicks }: Slot): void {
+  #lose({ segment, startTicks, durationTicks }: PlannedPart): void {
     this.#grow(segment, startTicks, { startTicks, durationTicks, independent: false, bytes: null });
     this.#step(); // seals the segment when that was its last part
   }
@@ -249,7 +249,7 @@ export class Track {
   /** Nothing will come any more: gaps up to the session's last number, so that all renditions end at the same one. */
   finish(lastMsn: number, msnBase: number): void {
     while (!this.finished && this.nextOrdinal + msnBase <= lastMsn) {
-      const missing = this.nextSlot();
+      const missing = this.nextPlanned();
       if (missing === null || this.#timeline.segment(this.nextOrdinal) === null) break;
       this.#lose(missing);
     }
@@ -332,6 +332,6 @@ function sameBytes(a: Buffer | null, b: Buffer | null): boolean {
   return a === null || b === null || a.equals(b);
 }
 
-function byPlace(a: Slot, b: Slot): number {
-  return a.segment.ordinal - b.segment.ordinal || a.index - b.index;
+function byPlace(a: PlannedPart, b: PlannedPart): number {
+  return a.segment.ordinal - b.segment.ordinal || a.number - b.number;
 }

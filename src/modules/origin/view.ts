@@ -5,12 +5,12 @@ import { timescaleOf } from "#media/ladder/rendition.ts";
 import type { EraOpened } from "#media/session-log/entries.ts";
 import { perSecond, ticksToNs } from "#media/time/rate.ts";
 import type { HeldSegment } from "./held.ts";
+import { renditionOf } from "./planned-parts.ts";
 import type { Session } from "./session.ts";
-import { renditionOf } from "./slots.ts";
 import type { Track } from "./track.ts";
 
 /** How far a playlist has come. */
-export type Position = Readonly<{
+export type LiveEdge = Readonly<{
   /** Newest whole segment; null when there is none. */
   lastMsn: number | null;
   lastParts: number;
@@ -56,7 +56,7 @@ function firstMsn(track: Track): number {
   return track.listed[0]?.msn ?? track.growing!.segment.msn;
 }
 
-export function positionOf({ links, track }: Chain): Position {
+export function liveEdgeOf({ links, track }: Chain): LiveEdge {
   const last = track.listed.at(-1) ?? links.at(-2)?.track.listed.at(-1);
   const growing = track.growing;
   return {
@@ -134,8 +134,8 @@ function mapOf(session: Session, track: Track, era: number): string | null {
 }
 
 function hintOf(session: Session, track: Track): string | null {
-  const slot = track.nextSlot();
-  return slot && `${stemOf(session, track, slot.segment.era, slot.segmentStartTicks)}.${slot.index}.m4s`;
+  const planned = track.nextPlanned();
+  return planned && `${stemOf(session, track, planned.segment.era, planned.segmentStartTicks)}.${planned.number}.m4s`;
 }
 
 function reportsOf(session: Session, own: string): RenditionReport[] {

@@ -19,7 +19,7 @@ import { jwtKeys } from "#platform/keys/drivers/jwt.ts";
 import { type HttpServer, listenHttp } from "#platform/network/drivers/http-server.ts";
 import type { OriginOptions } from "../options.ts";
 import { createOrigin } from "../origin.ts";
-import { slotsOf } from "../slots.ts";
+import { plannedParts } from "../planned-parts.ts";
 import type { DecisionSource, Origin } from "../types.ts";
 
 export const RATE: Rate = { num: 30_000, den: 1001 };
@@ -202,13 +202,13 @@ export class TestSession {
   parts(name: string, segment: Segment, salt = 0): Buffer[] {
     const rendition = this.#renditions.find((one) => one.name === name)!;
     const sampleTicks = rendition.kind === "video" ? RATE.den : 1024;
-    return slotsOf(this.timeline, segment, rendition).map((slot) =>
+    return plannedParts(this.timeline, segment, rendition).map((planned) =>
       syntheticChunk({
-        start: slot.startTicks,
-        count: slot.durationTicks / sampleTicks,
+        start: planned.startTicks,
+        count: planned.durationTicks / sampleTicks,
         sampleTicks,
-        startsSegment: slot.index === 0,
-        sync: rendition.kind === "audio" ? "all" : slot.index === 0 ? "first" : "none",
+        startsSegment: planned.number === 0,
+        sync: rendition.kind === "audio" ? "all" : planned.number === 0 ? "first" : "none",
         salt: salt + rendition.name.length,
       }),
     );

@@ -6,10 +6,10 @@ import type { Segment, Timeline } from "#media/session-log/timeline.ts";
 import { AAC_FRAME_SAMPLES, audioFrameAtOrAfter } from "#media/time/segmentation.ts";
 
 /** One part of one rendition. */
-export type Slot = Readonly<{
+export type PlannedPart = Readonly<{
   segment: Segment;
-  /** Place among the segment's parts of this rendition. */
-  index: number;
+  /** Its number among the segment's parts of this rendition, from 0. */
+  number: number;
   startTicks: number;
   durationTicks: number;
   segmentStartTicks: number;
@@ -29,35 +29,37 @@ export function ticksAt(era: EraOpened, rendition: Rendition, frame: number): nu
 }
 
 /** A segment's parts, without those that hold no audio frame (the last one may be too short for any). */
-export function slotsOf(timeline: Timeline, segment: Segment, rendition: Rendition): Slot[] {
+export function plannedParts(timeline: Timeline, segment: Segment, rendition: Rendition): PlannedPart[] {
   const era = timeline.eraOf(segment.era);
   const starts = timeline.partStarts(segment);
   const segmentStartTicks = ticksAt(era, rendition, segment.start);
   return starts
-    .map((frame, index) => {
-      const frameEnd = starts[index + 1] ?? segment.end;
+    .map((frame, number) => {
+      const frameEnd = starts[number + 1] ?? segment.end;
       const startTicks = ticksAt(era, rendition, frame);
       const durationTicks = ticksAt(era, rendition, frameEnd) - startTicks;
-      return { segment, index, startTicks, durationTicks, segmentStartTicks, frame, frameEnd };
+      return { segment, number, startTicks, durationTicks, segmentStartTicks, frame, frameEnd };
     })
-    .filter((slot) => slot.durationTicks > 0);
+    .filter((planned) => planned.durationTicks > 0);
 }
 
 /** The part that a chunk is, by what the log has said so far. Null: it is none, or the log has not said it yet.
  *  @param startsSegment the chunk says it begins a segment */
-export function slotAt(
+export function plannedPartAt(
   timeline: Timeline,
   era: EraOpened,
   rendition: Rendition,
   chunk: Readonly<{ startTicks: number; durationTicks: number; startsSegment: boolean }>,
-): Slot | null {
+): PlannedPart | null {
   for (const frame of framesNear(era, rendition, chunk.startTicks)) {
     const segment = timeline.segmentAt(era.era, frame);
     if (segment === null || (frame - segment.start) % era.partFrames !== 0) continue;
-    const slot = slotsOf(timeline, segment, rendition).find(({ startTicks }) => startTicks === chunk.startTicks);
-    if (!slot || slot.durationTicks !== chunk.durationTicks) continue;
-    if (chunk.startsSegment && slot.index !== 0) continue; // a splice the log has not told us about
-    return slot;
+    const planned = plannedParts(timeline, segment, rendition).find(
+      ({ startTicks }) => startTicks === chunk.startTicks,
+    );
+    if (!planned || planned.durationTicks !== chunk.durationTicks) continue;
+    if (chunk.startsSegment && planned.number !== 0) continue; // a splice the log has not told us about
+    return planned;
   }
   return null;
 }
