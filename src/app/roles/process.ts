@@ -1,5 +1,6 @@
 // How every long-lived process of ours begins and ends: it gets its orders over IPC, says where it listens, learns where
 // the others are, and leaves when told or when its supervisor is gone.
+import module from "node:module";
 import { type Clock, systemClock } from "#base/clock.ts";
 import { describe, PlatformError } from "#base/errors.ts";
 import { jsonLog, type Log } from "#base/log.ts";
@@ -80,7 +81,10 @@ export function runRole(name: ProcessName, start: (context: RoleContext) => Prom
       beat();
       started = start(context);
       started.then(
-        ({ url, rtmpPort }) => say({ kind: "listening", url, rtmpPort }),
+        ({ url, rtmpPort }) => {
+          say({ kind: "listening", url, rtmpPort });
+          module.flushCompileCache(); // else only at the end, and the next start would strip types again
+        },
         (error) => {
           log.error("cannot start", { error });
           const [code, message] =

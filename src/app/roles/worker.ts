@@ -1,6 +1,7 @@
 // A worker: one child process (or pod) that makes the ladder of one session and then leaves. It has addresses and a token
 // in its environment, speaks HTTP and WebSocket, and knows no database, no bucket and no other session.
 // This process loads the GPL FFmpeg build (see NOTICE).
+import module from "node:module";
 import { systemClock } from "#base/clock.ts";
 import { describe } from "#base/errors.ts";
 import { jsonLog, type LogLevel } from "#base/log.ts";
@@ -106,3 +107,4 @@ process.on("SIGINT", () => {}); // Ctrl-C reaches the whole group; the superviso
 
 report("warm", null);
 process.send?.("ready");
+module.flushCompileCache(); // else only at the end, and the next worker would strip types again

@@ -1,6 +1,8 @@
 // The process that does nothing but keep others alive. It parses no byte that comes from outside, so nothing outside can
 // bring it down; it is the parent of everything, so when it goes, everything goes.
 import { type ChildProcess, fork } from "node:child_process";
+import module from "node:module";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { after, type Clock } from "#base/clock.ts";
 import { type ErrorCode, isErrorCode, PlatformError } from "#base/errors.ts";
@@ -210,10 +212,15 @@ function start(entry: string, env: NodeJS.ProcessEnv): ChildProcess {
   });
 }
 
-/** What children see of the environment: nothing of ours, so that no secret leaks into a worker. */
+/** What children see of the environment: nothing of ours, so that no secret leaks into a worker; and where the stripped
+ *  TypeScript is kept. */
 function childEnvironment(data: string): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(([name]) => !name.startsWith("CONTINUITY_"));
-  return { ...Object.fromEntries(kept), NODE_COMPILE_CACHE: `${data}/cache/node` };
+  const own = module.getCompileCacheDir(); // ends with a folder of this Node's version
+  return {
+    ...Object.fromEntries(kept),
+    NODE_COMPILE_CACHE: own === undefined ? join(data, "cache", "node") : dirname(own),
+  };
 }
 
 async function end(child: ChildProcess, clock: Clock): Promise<void> {
