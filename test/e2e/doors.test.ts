@@ -19,7 +19,7 @@ import {
   unlessInstalled,
   withInstallation,
 } from "./installation.ts";
-import { download, hasNoX265, hasSegment, renditionUrls } from "./playlists.ts";
+import { download, hasNoX265, hasSegments, renditionUrls } from "./playlists.ts";
 
 const skip = unlessInstalled("ffmpeg");
 
@@ -28,7 +28,7 @@ const READER_NOISE = /^.*Found duplicated MOOV Atom. Skipped it\n(?: +Last messa
 
 /** Reads `seconds` of a playlist with Debian's ffmpeg, strictly. @returns what it said; nothing when all was well */
 async function play(url: string, seconds: number): Promise<string> {
-  await eventually(`a segment at ${url}`, async () => hasSegment(url));
+  await eventually(`segments at ${url}`, async () => hasSegments(url));
   // biome-ignore format: an ffmpeg command line
   const player = ffmpeg(["-xerror", "-err_detect", "explode", "-live_start_index", "-3", "-i", url, "-t", String(seconds), "-f", "null", "-"]);
   const code = await player.done;

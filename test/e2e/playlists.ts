@@ -3,12 +3,22 @@ import { spawnSync } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { hasProgram, type Installation } from "./installation.ts";
 
-/** Of a media playlist, or of the first one that a multivariant playlist names. */
-export async function hasSegment(url: string): Promise<boolean> {
+/** Finished segments that are worth a look, in this playlist or in all that a multivariant playlist names. The first one
+ *  of a session may hold a frame only, and a reader that knows no parts (ffmpeg 5) crashes on a playlist without any. */
+export async function hasSegments(url: string): Promise<boolean> {
   const text = await (await fetch(url)).text();
-  if (!text.includes("#EXT-X-STREAM-INF")) return text.includes("#EXTINF");
-  const first = text.split("\n").find((line) => line !== "" && !line.startsWith("#"));
-  return first !== undefined && hasSegment(new URL(first, url).href);
+  if (text.includes("#EXT-X-STREAM-INF")) {
+    const uris = urisOf(text).map((uri) => new URL(uri, url).href);
+    return (await Promise.all(uris.map(hasSegments))).every(Boolean);
+  }
+  const seconds = [...text.matchAll(/#EXTINF:([\d.]+)/g)].map((match) => Number(match[1]));
+  return seconds.reduce((sum, length) => sum + length, 0) >= 2;
+}
+
+/** Of a multivariant playlist: variants, then renditions. */
+function urisOf(text: string): string[] {
+  const variants = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  return [...variants, ...[...text.matchAll(/#EXT-X-MEDIA:[^\n]*URI="([^"]+)"/g)].map((match) => match[1]!)];
 }
 
 /** Init segment and all finished segments of a playlist as one file, as a player feeds them to its decoder. */
@@ -26,9 +36,7 @@ export async function download(url: string, file: string): Promise<void> {
 export async function renditionUrls(installation: Installation, channel: string): Promise<string[]> {
   const base = `${installation.url}/live/${channel}/index.m3u8`;
   const text = await (await fetch(base)).text();
-  const variants = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
-  const media = [...text.matchAll(/#EXT-X-MEDIA:[^\n]*URI="([^"]+)"/g)].map((match) => match[1]!);
-  return [...variants, ...media].map((uri) => new URL(uri, base).href);
+  return urisOf(text).map((uri) => new URL(uri, base).href);
 }
 
 /** Why a test with H.265 cannot run; false when it can. */

@@ -18,7 +18,7 @@ import {
   unlessInstalled,
   withInstallation,
 } from "./installation.ts";
-import { download, hasNoX265, hasSegment, renditionUrls } from "./playlists.ts";
+import { download, hasNoX265, hasSegments, renditionUrls } from "./playlists.ts";
 
 const skip = unlessInstalled("ffmpeg");
 const entry = join(import.meta.dirname, "../../bin/continuity.js");
@@ -37,7 +37,7 @@ async function recorded(installation: Installation, channel: string, folder: str
   await sessionIn(installation, channel, "live");
   const [url] = await eventually("playlists", async () => {
     const found = await renditionUrls(installation, channel);
-    return found.length > 0 && (await hasSegment(found[0]!)) && found;
+    return found.length > 0 && (await hasSegments(found[0]!)) && found;
   });
   const file = join(folder, "out.mp4");
   await download(url!, file);
