@@ -122,15 +122,16 @@ test("held frames of a hole go out as it is told, not when the publisher returns
     pause: async () => {
       served += 1;
       if (served !== told) return;
-      await sleep(200); // what the entries before asked for is done
+      // The publisher returns only when the open segment is complete, or never: then the parts below are not there.
+      for (const end = performance.now() + 10_000; !isComplete() && performance.now() < end; ) await sleep(5);
       whenReturned = sink.parts.length;
     },
   });
   let served = 0;
+  const open = timelineOf(log).segmentAt(0, firstFrameOf(R25) + 56)!;
+  const isComplete = () => sink.parts.some((part) => part.segmentStartTicks === open.start && part.lastOfSegment);
   const deps = { clock: systemClock(), log: silentLog, av, source, sinks: [sink], session: "s", onProgress: () => {} };
   await runSession(deps, new AbortController().signal);
-  const timeline = timelineOf(log);
-  const open = timeline.segmentAt(0, firstFrameOf(R25) + 56)!;
   const last = sink.parts.findIndex((part) => part.segmentStartTicks === open.start && part.lastOfSegment);
   assert.ok(last >= 0 && last < whenReturned, `${last} of ${whenReturned}`);
 });
