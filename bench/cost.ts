@@ -80,7 +80,7 @@ export async function cost(folder: string, seconds: number, minutes: number): Pr
         unit: "MB (RSS)",
         peer: null,
         goal: 300,
-        note: `PSS ${(idle.pss / MB).toFixed(0)} MB in ${idle.processes} processes`,
+        note: `each process counts the 45 MB of the Node binary again, so PSS says more: ${(idle.pss / MB).toFixed(0)} MB in ${idle.processes} processes`,
       },
     ];
   } finally {
