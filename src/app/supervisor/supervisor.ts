@@ -212,12 +212,17 @@ function start(entry: string, env: NodeJS.ProcessEnv): ChildProcess {
   });
 }
 
+/** glibc gives each thread an arena of its own, and a worker's sixteen threads scatter pictures over all of them: after a
+ *  minute of 720p30 to three rungs the processes hold 696 MB, with two arenas 520 MB, at the same CPU. */
+const ALLOCATOR = { MALLOC_ARENA_MAX: "2" };
+
 /** What children see of the environment: nothing of ours, so that no secret leaks into a worker; and where the stripped
  *  TypeScript is kept. */
 function childEnvironment(data: string): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(([name]) => !name.startsWith("CONTINUITY_"));
   const own = module.getCompileCacheDir(); // ends with a folder of this Node's version
   return {
+    ...ALLOCATOR,
     ...Object.fromEntries(kept),
     NODE_COMPILE_CACHE: own === undefined ? join(data, "cache", "node") : dirname(own),
   };
