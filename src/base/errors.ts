@@ -20,7 +20,6 @@ const CODES = {
   "ingest.no_data": { http: 408, retry: "later" }, // a publisher that sends nothing
   "ingest.too_fast": { http: 429, retry: "later" }, // more bytes a second than the channel allows
   "ingest.garbage": { http: 400, retry: "never" }, // no container found in the bytes
-  "ingest.gop_too_long": { http: 422, retry: "never" },
   "log.unknown_session": { http: 404, retry: "never" },
   "log.position_gone": { http: 410, retry: "never" }, // older than the ring
   "log.reader_too_slow": { http: 429, retry: "later" }, // cut off: it fell further behind than the ring may hold

@@ -7,6 +7,7 @@ import {
   ffmpeg,
   H264,
   type Installation,
+  publishPicture,
   sessionIn,
   TEST_AUDIO,
   TEST_VIDEO,
@@ -66,15 +67,7 @@ test("kill -9 of the worker: replaced, no gap, no discontinuity, no URI with two
   skip,
 }, async () => {
   await withInstallation({}, async (installation) => {
-    const source = ffmpeg([
-      ...TEST_VIDEO(),
-      ...TEST_AUDIO,
-      ...H264(),
-      ...AAC,
-      "-f",
-      "flv",
-      installation.rtmpUrl("cam"),
-    ]);
+    const source = publishPicture(installation, "cam");
     await sessionIn(installation, "cam", "live");
     const path = await eventually("the first rendition", async () => {
       const text = await (await fetch(`${installation.url}/live/cam/index.m3u8`)).text();
@@ -126,15 +119,7 @@ test("kill -9 of the worker: replaced, no gap, no discontinuity, no URI with two
 
 test("kill -9 of the front: it comes back, the window with it, the numbers go on", { skip }, async () => {
   await withInstallation({}, async (installation) => {
-    const source = ffmpeg([
-      ...TEST_VIDEO(),
-      ...TEST_AUDIO,
-      ...H264(),
-      ...AAC,
-      "-f",
-      "flv",
-      installation.rtmpUrl("cam"),
-    ]);
+    const source = publishPicture(installation, "cam");
     await sessionIn(installation, "cam", "live");
     const path = "/live/cam/v360.m3u8";
     const before = await eventually("two segments", async () => {

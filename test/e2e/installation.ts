@@ -145,6 +145,10 @@ export const H264 = (gop = 30) => [
 ];
 export const AAC = ["-c:a", "aac", "-b:a", "96k"];
 
+/** An everyday encoder on RTMP: test picture and tone, until it is ended. */
+export const publishPicture = (installation: Installation, channel: string): Source =>
+  ffmpeg([...TEST_VIDEO(), ...TEST_AUDIO, ...H264(), ...AAC, "-f", "flv", installation.rtmpUrl(channel)]);
+
 export const hasProgram = (name: string): boolean => spawnSync("sh", ["-c", `command -v ${name}`]).status === 0;
 export const unlessInstalled = (name: string): string | false => (hasProgram(name) ? false : `skipped: no ${name}`);
 

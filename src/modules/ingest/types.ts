@@ -1,4 +1,3 @@
-import type { IncomingMessage } from "node:http";
 import type { Channel } from "#media/channel.ts";
 import type { EndReason, Track } from "#media/session-log/entries.ts";
 import type { Rate } from "#media/time/rate.ts";
@@ -76,6 +75,3 @@ export interface Gateway {
   stop(session: string, reason: EndReason): Promise<void>;
   close(): Promise<void>;
 }
-
-/** A request's bytes with its address: what an HTTP ingest needs of node:http. */
-export type IngestBody = Pick<IncomingMessage, "on" | "pause" | "resume" | "destroy">;
