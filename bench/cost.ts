@@ -1,6 +1,6 @@
 // CPU and memory while one 720p30 stream is transcoded, and while nothing streams.
 import { planLadder } from "#media/ladder/plan.ts";
-import type { VideoRendition } from "#media/ladder/rendition.ts";
+import { isEncodedVideo, type VideoRendition } from "#media/ladder/rendition.ts";
 import type { VideoTrack } from "#media/session-log/entries.ts";
 import { rate } from "#media/time/rate.ts";
 import { eventually, install, sessionIn } from "../test/e2e/installation.ts";
@@ -27,8 +27,10 @@ function rungsOf(width: number, height: number): VideoRendition[] {
     declaredRate: null,
     interlaced: false,
     bitDepth: 8,
+    range: "SDR",
+    rotation: 0,
   };
-  return planLadder(source, null, "auto", rate(30)).filter((rung) => rung.kind === "video");
+  return planLadder(source, null, "auto", rate(30)).filter(isEncodedVideo);
 }
 
 export async function cost(folder: string, seconds: number, minutes: number): Promise<Figure[]> {

@@ -87,7 +87,7 @@ describe("channels", () => {
     assert.equal(name, "default");
     assert.match(key, /^[\w-]{32}$/);
     assert.equal(house.store.saved.find((entry) => entry.channel.name === "news")!.keys[0]!.sha256, hashKey(key));
-    const request = { protocol: "rtmp", channel: "news", rtmpPath: null, key, remote: "r" } as const;
+    const request = { protocol: "rtmp", byInput: false, channel: "news", rtmpPath: null, key, remote: "r" } as const;
     assert.equal(house.channels.authorize(request).partSeconds, 0.2);
 
     const read = await ask("/api/v1/channels/news");

@@ -5,17 +5,20 @@ import { PlatformError } from "#base/errors.ts";
 import { asSchema, pathText, wrongFields } from "#base/schema.ts";
 import { channelName, channelSettings, keyName } from "#control/channel-schema.ts";
 import type { ChannelStore, StoredChannel } from "#control/channels.ts";
+import { channelDefaults } from "#media/channel.ts";
 import { writeFileDurably } from "./durable-file.ts";
 
 const VERSION = 1;
 const closed = { additionalProperties: false };
+const settings = Type.Partial(Type.Object(channelSettings)).properties;
 const fileSchema = Type.Object(
   {
     version: Type.Literal(VERSION),
     channels: Type.Array(
       Type.Object(
         {
-          channel: Type.Object({ name: channelName, origin: Type.Literal("auto"), ...channelSettings }, closed),
+          // Settings that came after the file was written are missing in it: they have their defaults.
+          channel: Type.Object({ name: channelName, origin: Type.Literal("auto"), ...settings }, closed),
           keys: Type.Array(Type.Object({ name: keyName, sha256: Type.String({ pattern: "^[0-9a-f]{64}$" }) }, closed)),
         },
         closed,
@@ -54,7 +57,11 @@ function parse(path: string, text: string): StoredChannel[] {
     throw new PlatformError("journal.failed", `${path} is not JSON: mend it, or move it away.`, { cause });
   }
   const [first] = wrongFields(asSchema(fileSchema), value);
-  if (first === undefined) return (value as { channels: StoredChannel[] }).channels;
+  if (first === undefined)
+    return (value as { channels: StoredChannel[] }).channels.map(({ channel, keys }) => ({
+      channel: { ...channelDefaults, ...channel },
+      keys,
+    }));
   throw new PlatformError(
     "journal.failed",
     `${path}: ${pathText(first.path)} ${first.message}: mend it, or move it away.`,

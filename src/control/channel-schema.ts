@@ -1,7 +1,7 @@
 // What a channel may be set to: one JSON Schema for the configuration file and for the API, so that neither takes what
 // the other refuses. Descriptions complete the sentence "must be ...".
 import Type from "typebox";
-import { CHANNEL_NAME } from "#media/channel.ts";
+import { CHANNEL_NAME, type Channel } from "#media/channel.ts";
 
 export const keyText = Type.String({
   pattern: "^[A-Za-z0-9_~.-]{6,200}$",
@@ -18,14 +18,47 @@ export const channelName = Type.String({
   description: "1 to 64 of a-z, 0-9, - and _, beginning with a letter or digit",
 });
 
-const rung = Type.Object(
+const closed = { additionalProperties: false };
+const orNull = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([Type.Null(), schema]);
+
+const encodedRung = Type.Object(
   {
     height: Type.Integer({ minimum: 64, maximum: 4320 }),
     codec: Type.Optional(Type.Literal("h264")),
     bitrateKbps: Type.Optional(Type.Integer({ minimum: 50, maximum: 100_000 })),
   },
-  { additionalProperties: false },
+  closed,
 );
+const rung = Type.Union([encodedRung, Type.Object({ copy: Type.Literal(true) }, closed)]);
+
+const host = Type.String({ pattern: "^[A-Za-z0-9_.:%-]{1,255}$", description: "a host name or an address" });
+const port = Type.Integer({ minimum: 1, maximum: 65_535 });
+
+const input = Type.Union([
+  Type.Object({ kind: Type.Literal("tcp"), port, host: Type.Optional(host) }, closed),
+  Type.Object(
+    {
+      kind: Type.Literal("udp"),
+      port,
+      host: Type.Optional(host),
+      group: Type.Optional(host),
+      source: Type.Optional(host),
+      interface: Type.Optional(host),
+    },
+    closed,
+  ),
+  Type.Object(
+    {
+      kind: Type.Literal("pull"),
+      url: Type.String({
+        pattern: "^(rtmps?|rtsps?|https?)://[^\\s]{1,1000}$",
+        description: "an address of rtmp, rtmps, rtsp, http or https",
+      }),
+      onDemand: Type.Optional(Type.Boolean()),
+    },
+    closed,
+  ),
+]);
 
 /** Everything of a channel but its name and its keys. */
 export const channelSettings = {
@@ -33,7 +66,13 @@ export const channelSettings = {
     pattern: "^[a-z0-9][a-z0-9_-]{0,63}$",
     description: "1 to 64 of a-z, 0-9, - and _, beginning with a letter or digit",
   }),
-  ladder: Type.Union([Type.Literal("auto"), Type.Array(rung, { minItems: 1, maxItems: 8 })]),
+  ladder: Type.Union([
+    Type.Literal("auto"),
+    Type.Literal("passthrough"),
+    Type.Array(rung, { minItems: 1, maxItems: 8 }),
+  ]),
+  copyFallback: Type.Union([Type.Literal("transcode"), Type.Literal("refuse")]),
+  gopSeconds: orNull(Type.Number({ minimum: 0.1, maximum: 10 })),
   segmentSeconds: Type.Number({ minimum: 1, maximum: 10 }),
   partSeconds: Type.Number({ minimum: 0.15, maximum: 5 }),
   windowSegments: Type.Integer({ minimum: 6, maximum: 1800 }),
@@ -46,18 +85,28 @@ export const channelSettings = {
       description: "APP/NAME, as in rtmp://host/APP/NAME",
     }),
   ]),
+  inputs: Type.Array(input, { maxItems: 8 }),
+  limits: Type.Object(
+    {
+      bitrateKbps: orNull(Type.Integer({ minimum: 50, maximum: 1_000_000 })),
+      height: orNull(Type.Integer({ minimum: 64, maximum: 8640 })),
+      durationSeconds: orNull(Type.Integer({ minimum: 1, maximum: 31_536_000 })),
+    },
+    closed,
+  ),
 };
 
 /** What the fields' own ranges cannot say. @returns [field, what is wrong] */
 export function channelConflicts(channel: {
   segmentSeconds: number;
   partSeconds: number;
-  ladder: "auto" | readonly { height: number }[];
+  ladder: Channel["ladder"];
 }): [field: string, message: string][] {
   const conflicts: [string, string][] = [];
   if (channel.partSeconds > channel.segmentSeconds)
     conflicts.push(["partSeconds", `must not exceed segmentSeconds (${channel.segmentSeconds})`]);
-  if (channel.ladder !== "auto" && new Set(channel.ladder.map(({ height }) => height)).size < channel.ladder.length)
-    conflicts.push(["ladder", "must not list one height twice"]);
+  const heights =
+    typeof channel.ladder === "string" ? [] : channel.ladder.map((rung) => ("height" in rung ? rung.height : 0));
+  if (new Set(heights).size < heights.length) conflicts.push(["ladder", "must not list one height twice"]);
   return conflicts;
 }

@@ -29,6 +29,7 @@ async function registry(options: { autoCreate?: boolean; demo?: boolean; stored?
 
 const asks = (channel: string | null, key: string | null, change: Partial<PublishRequest> = {}): PublishRequest => ({
   protocol: "rtmp",
+  byInput: false,
   channel,
   key,
   rtmpPath: channel === null ? null : `live/${channel}`,

@@ -193,7 +193,14 @@ test("numbers for a new session: the highest of all origins; one that is away ke
   clock.advance(3000);
   assert.deepEqual(await silent, { msnBase: 10, discontinuityBase: 5 });
   const authority = house.control.publishAuthority();
-  const request = { protocol: "rtmp", channel: "new", rtmpPath: null, key: PUBLISH_KEY, remote: "r" } as const;
+  const request = {
+    protocol: "rtmp",
+    byInput: false,
+    channel: "new",
+    rtmpPath: null,
+    key: PUBLISH_KEY,
+    remote: "r",
+  } as const;
   const made = await authority.authorize(request);
   assert.deepEqual(await authority.openSession("s", made), { msnBase: 40, discontinuityBase: 2 });
   await assert.rejects(authority.authorize({ ...request, key: "wrong" }), { code: "publish.key_refused" });

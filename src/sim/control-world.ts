@@ -229,6 +229,7 @@ function gatewayView({ id, ended }: Session): GatewaySession {
     anchorNs: 1n,
     msnBase: 0,
     tracks: [],
+    needs: { worker: true, packager: false },
     rate: null,
     log: { first: 0, next: 0, bytes: 0, readers: 0 },
     counters: {

@@ -130,7 +130,17 @@ function rounded(progress: PublishProgress): object {
 
 function describeFile({ video, audio, converted }: MediaFile): string {
   const way = (isConverted: boolean) => (isConverted ? "converted to " : "");
-  const names = { h264: "H.264", hevc: "H.265", aac: "AAC" };
+  const names = {
+    h264: "H.264",
+    hevc: "H.265",
+    av1: "AV1",
+    aac: "AAC",
+    mp2: "MP2",
+    mp3: "MP3",
+    ac3: "AC-3",
+    eac3: "E-AC-3",
+    opus: "Opus",
+  };
   const parts = [
     video && `${way(converted.video)}${names[video.codec]} ${video.width}x${video.height}`,
     audio && `${way(converted.audio)}${names[audio.codec]} ${audio.sampleRate / 1000} kHz`,

@@ -21,6 +21,7 @@ export function gatewaySession(id: string, change: Partial<GatewaySession> = {})
     state: "live",
     endReason: null,
     protocol: "rtmp",
+    needs: { worker: true, packager: false },
     remote: "127.0.0.1:5000",
     openedNs: 1_800_000_037_000_000_000n,
     anchorNs: 1_800_000_038_500_000_000n,
@@ -37,6 +38,8 @@ export function gatewaySession(id: string, change: Partial<GatewaySession> = {})
         declaredRate: null,
         interlaced: false,
         bitDepth: 8,
+        range: "SDR",
+        rotation: 0,
       },
       {
         track: 1,

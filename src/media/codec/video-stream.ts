@@ -190,7 +190,14 @@ export class VideoStream {
     this.#stale = false;
     const description = this.#sets.describe(this.#fallbackRate);
     if (!description) return false;
-    const track: VideoTrack = { track: this.#number, kind: "video", codec: this.#codec, ...description };
+    const track: VideoTrack = {
+      track: this.#number,
+      kind: "video",
+      codec: this.#codec,
+      range: "SDR",
+      rotation: 0,
+      ...description,
+    };
     if (this.#track && Buffer.from(this.#track.config).equals(track.config) && equalRates(this.#track, track))
       return false;
     this.#track = track;

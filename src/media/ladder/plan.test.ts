@@ -18,6 +18,8 @@ const track = (width: number, height: number, pixelAspect = { num: 1, den: 1 }):
   declaredRate: null,
   interlaced: false,
   bitDepth: 8,
+  range: "SDR",
+  rotation: 0,
 });
 
 const audio: AudioTrack = {
@@ -108,7 +110,17 @@ test("levels of table A-1", () => {
 
 test("audio is one stereo rendition in the language of the track", () => {
   assert.deepEqual(planLadder(null, audio, "auto", rate(25)), [
-    { kind: "audio", name: "a128", codec: "aac", sampleRate: 48_000, channels: 2, bitrate: 128_000, language: "deu" },
+    {
+      kind: "audio",
+      copied: false,
+      track: 1,
+      name: "a128",
+      codec: "aac",
+      sampleRate: 48_000,
+      channels: 2,
+      bitrate: 128_000,
+      language: "deu",
+    },
   ]);
   assert.equal(planLadder(track(640, 360), audio, "auto", rate(25)).at(-1)!.kind, "audio");
 });

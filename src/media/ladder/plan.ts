@@ -1,7 +1,7 @@
 // Which renditions a session gets, from what comes in. Pure: a session's ladder is a value in its log, and the same source
 // and channel always give the same one.
 // Never upscaled. A source keeps its shape: pixel aspect goes through, a portrait picture is measured by its short side.
-import type { Channel } from "#media/channel.ts";
+import type { Channel, Rung } from "#media/channel.ts";
 import type { AudioTrack, VideoTrack } from "#media/session-log/entries.ts";
 import { perSecond, type Rate } from "#media/time/rate.ts";
 import { levelIdcFor } from "./h264-level.ts";
@@ -50,12 +50,13 @@ export function planLadder(
 }
 
 function audioRung(track: AudioTrack): AudioRendition {
-  return { kind: "audio", ...AUDIO, language: track.language };
+  return { kind: "audio", copied: false, track: track.track, ...AUDIO, language: track.language };
 }
 
 function videoRungs(track: VideoTrack, ladder: Channel["ladder"], rate: Rate): VideoRendition[] {
   const source = Math.min(track.width, track.height);
-  const wanted = ladder === "auto" ? automatic(source) : asked(ladder, source);
+  const encoded = typeof ladder === "string" ? [] : ladder.filter((rung) => "height" in rung);
+  const wanted = typeof ladder === "string" ? automatic(source) : asked(encoded, source);
   return wanted.map(({ side, bitrate }) => videoRung(track, side, rate, bitrate));
 }
 
@@ -72,7 +73,7 @@ function automatic(source: number): Wanted[] {
 }
 
 /** The channel's rungs that are not above the source; when all are, one of the source's size with the lowest's rate. */
-function asked(ladder: Exclude<Channel["ladder"], "auto">, source: number): Wanted[] {
+function asked(ladder: readonly Extract<Rung, { height: number }>[], source: number): Wanted[] {
   const rungs = ladder
     .toSorted((a, b) => b.height - a.height)
     .map(({ height, bitrateKbps }) => ({
@@ -90,6 +91,7 @@ function videoRung(track: VideoTrack, shortSide: number, rate: Rate, bitrate: nu
   const bufferBits = maxBitrate / 2;
   return {
     kind: "video",
+    copied: false,
     name: `v${shortSide}`,
     codec: "h264",
     width,

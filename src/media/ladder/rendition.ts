@@ -1,8 +1,12 @@
 // What a session puts out, as a value that every reader of its log sees: nothing about an encoder is decided anywhere
 // else, since the settings are part of the bytes (a segment is a pure function of log and ladder).
 
+import type { AudioCodec, VideoCodec, VideoRange } from "#media/session-log/entries.ts";
+
+/** Pictures that a worker encodes. */
 export type VideoRendition = Readonly<{
   kind: "video";
+  copied: false;
   /** Unique in the presentation, fit for a URL: "v720". */
   name: string;
   codec: "h264";
@@ -19,8 +23,12 @@ export type VideoRendition = Readonly<{
   maxBitrate: number;
 }>;
 
+/** Sound that a worker encodes. */
 export type AudioRendition = Readonly<{
   kind: "audio";
+  copied: false;
+  /** Of the source, which track it is made from. */
+  track: number;
   name: string;
   codec: "aac";
   sampleRate: number;
@@ -29,7 +37,41 @@ export type AudioRendition = Readonly<{
   language: string;
 }>;
 
-export type Rendition = VideoRendition | AudioRendition;
+/** A track of the source as it is, remuxed by the packager. Its parameters are those of the track in the log. */
+export type CopiedVideo = Readonly<{
+  kind: "video";
+  copied: true;
+  track: number;
+  name: string;
+  codec: VideoCodec;
+  width: number;
+  height: number;
+  pixelAspect: Readonly<{ num: number; den: number }>;
+  range: VideoRange;
+}>;
+
+export type CopiedAudio = Readonly<{
+  kind: "audio";
+  copied: true;
+  track: number;
+  name: string;
+  /** What HLS players take in fMP4. */
+  codec: Exclude<AudioCodec, "mp2">;
+  sampleRate: number;
+  channels: number;
+  samplesPerUnit: number;
+  language: string;
+}>;
+
+export type Rendition = VideoRendition | AudioRendition | CopiedVideo | CopiedAudio;
+
+export const isEncodedVideo = (rendition: Rendition): rendition is VideoRendition =>
+  rendition.kind === "video" && !rendition.copied;
+
+export const isEncodedAudio = (rendition: Rendition): rendition is AudioRendition =>
+  rendition.kind === "audio" && !rendition.copied;
+
+export const isCopied = (rendition: Rendition): rendition is CopiedVideo | CopiedAudio => rendition.copied;
 
 /** Ticks per second of a rendition's track: the numerator of the frame rate, or the sample rate. */
 export function timescaleOf(rendition: Rendition, videoRate: Readonly<{ num: number }>): number {

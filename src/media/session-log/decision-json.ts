@@ -2,7 +2,7 @@
 // so those become {"$n":"123"} and {"$b":"base64"}. What comes back is checked field by field against the types: a
 // decision with one wrong number would put every later segment elsewhere.
 import { PlatformError } from "#base/errors.ts";
-import type { Rendition } from "#media/ladder/rendition.ts";
+import type { AudioRendition, CopiedAudio, CopiedVideo, VideoRendition } from "#media/ladder/rendition.ts";
 import type { Rate } from "#media/time/rate.ts";
 import type { AudioTrack, Decision, VideoTrack } from "./entries.ts";
 
@@ -88,7 +88,7 @@ const either =
 const videoTrack = shaped<VideoTrack>(
   {
     track: count,
-    codec: oneOf("h264", "hevc"),
+    codec: oneOf("h264", "hevc", "av1"),
     config: bytes,
     width: positive,
     height: positive,
@@ -96,6 +96,8 @@ const videoTrack = shaped<VideoTrack>(
     declaredRate: nullOr(rate),
     interlaced: truth,
     bitDepth: positive,
+    range: oneOf("SDR", "PQ", "HLG"),
+    rotation: oneOf(0, 90, 180, 270),
   },
   "video",
 );
@@ -103,7 +105,7 @@ const videoTrack = shaped<VideoTrack>(
 const audioTrack = shaped<AudioTrack>(
   {
     track: count,
-    codec: oneOf("aac"),
+    codec: oneOf("aac", "mp2", "mp3", "ac3", "eac3", "opus"),
     config: bytes,
     sampleRate: positive,
     channels: positive,
@@ -115,8 +117,9 @@ const audioTrack = shaped<AudioTrack>(
 
 type Of<Union, Kind> = Extract<Union, { kind: Kind }>;
 
-const videoRendition = shaped<Of<Rendition, "video">>(
+const videoRendition = shaped<VideoRendition>(
   {
+    copied: oneOf(false),
     name: text,
     codec: oneOf("h264"),
     width: positive,
@@ -131,8 +134,45 @@ const videoRendition = shaped<Of<Rendition, "video">>(
   "video",
 );
 
-const audioRendition = shaped<Of<Rendition, "audio">>(
-  { name: text, codec: oneOf("aac"), sampleRate: positive, channels: positive, bitrate: positive, language: text },
+const audioRendition = shaped<AudioRendition>(
+  {
+    copied: oneOf(false),
+    track: count,
+    name: text,
+    codec: oneOf("aac"),
+    sampleRate: positive,
+    channels: positive,
+    bitrate: positive,
+    language: text,
+  },
+  "audio",
+);
+
+const copiedVideo = shaped<CopiedVideo>(
+  {
+    copied: oneOf(true),
+    track: count,
+    name: text,
+    codec: oneOf("h264", "hevc", "av1"),
+    width: positive,
+    height: positive,
+    pixelAspect: rate,
+    range: oneOf("SDR", "PQ", "HLG"),
+  },
+  "video",
+);
+
+const copiedAudio = shaped<CopiedAudio>(
+  {
+    copied: oneOf(true),
+    track: count,
+    name: text,
+    codec: oneOf("aac", "mp3", "ac3", "eac3", "opus"),
+    sampleRate: positive,
+    channels: positive,
+    samplesPerUnit: positive,
+    language: text,
+  },
   "audio",
 );
 
@@ -150,8 +190,9 @@ const DECISIONS: Readonly<{ [Kind in Decision["kind"]]: Shape<Of<Decision, Kind>
   anchor: { sourceTicks: big, timescale: positive, timeNs: big },
   era: {
     era: count,
-    mode: oneOf("grid"),
+    mode: oneOf("grid", "source"),
     rate,
+    frameRate: rate,
     frame: whole,
     previousEnd: nullOr(whole),
     segmentFrames: positive,
@@ -159,10 +200,11 @@ const DECISIONS: Readonly<{ [Kind in Decision["kind"]]: Shape<Of<Decision, Kind>
     partTargetMs: positive,
     targetDurationSeconds: positive,
     sourceRate: rate,
-    renditions: listOf(either(videoRendition, audioRendition)),
+    renditions: listOf(either(videoRendition, audioRendition, copiedVideo, copiedAudio)),
   },
   hole: { from: whole, to: whole },
   splice: { frame: whole, discontinuity: truth },
+  boundary: { frame: whole, ordinal: count, discontinuity: truth, discontinuities: count },
   drift: { frame: whole, step: oneOf(1, -1) },
   end: { frame: whole, reason: oneOf("publisher", "lost", "stopped", "refused", "failed") },
 };

@@ -22,6 +22,7 @@ const eraOpened = (era: number, frame: number, previousEnd: number | null, segme
   era,
   mode: "grid",
   rate: rate(30),
+  frameRate: rate(30),
   frame,
   previousEnd,
   segmentFrames,

@@ -9,7 +9,7 @@ const FIRST_FRAME = 1_000_017; // off the grid: a session begins in the middle o
 function era(number: number, segmentFrames: number, frame: number, previousEnd: number | null): EraOpened {
   const rate = { num: 30, den: 1 };
   const lengths = { segmentFrames, partFrames: 10, partTargetMs: 334, targetDurationSeconds: 2 };
-  const head = { kind: "era", era: number, mode: "grid", rate, frame, previousEnd } as const;
+  const head = { kind: "era", era: number, mode: "grid", rate, frameRate: rate, frame, previousEnd } as const;
   return { ...head, ...lengths, sourceRate: rate, renditions: [] };
 }
 

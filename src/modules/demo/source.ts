@@ -54,6 +54,7 @@ export async function openDemoSource(av: Av, clock: Clock, settings: DemoSetting
   const video = await av.openVideoEncoder({
     rendition: {
       kind: "video",
+      copied: false,
       name: "demo",
       codec: "h264",
       width,
@@ -110,6 +111,8 @@ class Source implements DemoSource {
       declaredRate: { num: framesPerSecond, den: 1 },
       interlaced: false,
       bitDepth: 8,
+      range: "SDR",
+      rotation: 0,
     };
     this.audio = {
       track: 1,

@@ -105,6 +105,7 @@ function requestOf(request: IncomingMessage, name: string, query: URLSearchParam
   const { remoteAddress = "unknown", remotePort = 0 } = request.socket;
   return {
     protocol: "mpegts",
+    byInput: false,
     channel: name,
     rtmpPath: null,
     key: query.get("key") ?? keyOf(request.headers.authorization),

@@ -5,6 +5,7 @@ import type { Clock } from "#base/clock.ts";
 import { PlatformError } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
 import type { DemuxClock, DemuxEvent } from "#media/demux.ts";
+import { isCopied, type Rendition } from "#media/ladder/rendition.ts";
 import type { Decision, EndReason, Entry, Positioned, SessionOpened } from "#media/session-log/entries.ts";
 import { timeOf } from "#media/time/rate.ts";
 import { utcToTai } from "#media/time/tai.ts";
@@ -230,6 +231,7 @@ export class LiveSession {
       anchorNs,
       msnBase: this.#opened.msnBase,
       tracks,
+      needs: needsOf(era?.renditions ?? null),
       rate: era?.rate ?? null,
       log: { first: log.first, next: log.next, bytes: log.bytes, readers: log.readers },
       counters: { bytesIn, ...counters, readersCut: log.readersCut },
@@ -311,6 +313,12 @@ export class LiveSession {
     log.info("ingest.session_restored", { awayMs, remote: facts.remote });
     this.#endWhenDue();
   }
+}
+
+/** Before the anchor a worker is got ready: it takes longer to come than the first key frame. */
+function needsOf(renditions: readonly Rendition[] | null): GatewaySession["needs"] {
+  if (renditions === null) return { worker: true, packager: false };
+  return { worker: !renditions.every(isCopied), packager: renditions.some(isCopied) };
 }
 
 function restoredLog({ decisions, progress }: Remembered): {

@@ -26,6 +26,7 @@ export function planEra(tracks: readonly Track[], chosen: ChosenRate, channel: C
     kind: "era",
     mode: "grid",
     rate,
+    frameRate: rate,
     segmentFrames: framesPerSegment,
     partFrames: framesPerPart,
     partTargetMs: partTargetMs(rate, framesPerPart, sampleRate),

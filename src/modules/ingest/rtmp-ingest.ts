@@ -136,7 +136,7 @@ class RtmpIngest {
 /** `rtmp://host/live/CHANNEL?key=KEY`, `rtmp://host/live/KEY`, or any `rtmp://host/APP/NAME` that a channel is mapped to. */
 function requestOf({ app, name, query }: PublishEvent, remote: string): PublishRequest {
   const channel = app === LIVE_APP && name !== "" ? name : null;
-  return { protocol: "rtmp", channel, rtmpPath: `${app}/${name}`, key: query.key ?? null, remote };
+  return { protocol: "rtmp", byInput: false, channel, rtmpPath: `${app}/${name}`, key: query.key ?? null, remote };
 }
 
 const WORDS: Partial<Record<string, string>> = {

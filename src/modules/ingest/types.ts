@@ -3,9 +3,13 @@ import type { EndReason, Track } from "#media/session-log/entries.ts";
 import type { Rate } from "#media/time/rate.ts";
 import type { HttpHandler } from "#platform/network/http.ts";
 
+export type Protocol = "rtmp" | "rtmps" | "mpegts" | "mpegts-tcp" | "mpegts-udp" | "cmaf" | "pull";
+
 /** What a publisher asked for, before anything about it is believed. */
 export type PublishRequest = Readonly<{
-  protocol: "rtmp" | "mpegts";
+  protocol: Protocol;
+  /** It came in by a port or a pull of the channel's own: no key is needed. */
+  byInput: boolean;
   /** Channel name as given, or null when the URL held a key alone (`rtmp://host/live/KEY`). */
   channel: string | null;
   /** RTMP application and stream name as given, for channels mapped by rtmpPath. */
@@ -38,6 +42,8 @@ export type GatewaySession = Readonly<{
   anchorNs: bigint | null;
   msnBase: number;
   tracks: readonly Track[];
+  /** What has to make its renditions; before the anchor, what the channel's ladder lets expect. */
+  needs: Readonly<{ worker: boolean; packager: boolean }>;
   rate: Rate | null;
   /** Log positions held: [first, next). */
   log: Readonly<{ first: number; next: number; bytes: number; readers: number }>;

@@ -1,7 +1,7 @@
 // Playlists as views of the sessions: nothing here is kept, all of it can be made again from what the tracks hold.
 import type { MediaPlaylist, PlaylistSegment, RenditionReport } from "#media/hls/media-playlist.ts";
 import type { Multivariant } from "#media/hls/multivariant.ts";
-import { timescaleOf } from "#media/ladder/rendition.ts";
+import { type Rendition, timescaleOf } from "#media/ladder/rendition.ts";
 import type { EraOpened } from "#media/session-log/entries.ts";
 import { perSecond, ticksToNs } from "#media/time/rate.ts";
 import type { HeldSegment } from "./held.ts";
@@ -176,26 +176,27 @@ export function multivariantOf(session: Session, era: EraOpened): Multivariant {
   };
   const audio = era.renditions.filter((rendition) => rendition.kind === "audio");
   const video = era.renditions.filter((rendition) => rendition.kind === "video");
-  const audioRates = audio.map(({ name, bitrate }) => rates(of(name).track, bitrate));
+  const audioRates = audio.map((rendition) => rates(of(rendition.name).track, capOf(rendition)));
   const most = (key: "peak" | "mean") => Math.max(0, ...audioRates.map((rate) => rate[key]));
   const audioCodecs = [...new Set(audio.map(({ name }) => of(name).init.codec))];
 
-  const variants = video.map(({ name, maxBitrate, width, height }) => {
+  const variants = video.map((rendition) => {
+    const { name, width, height } = rendition;
     const { track, init, uri } = of(name);
-    const { peak, mean } = rates(track, maxBitrate * CAP_MARGIN);
+    const { peak, mean } = rates(track, capOf(rendition));
     const bandwidth = peak + most("peak");
     return {
       uri,
       bandwidth,
       averageBandwidth: Math.min(mean + most("mean"), bandwidth),
       codecs: [init.codec, ...audioCodecs],
-      video: { width, height, framesPerSecond: perSecond(era.rate) },
+      video: { width, height, framesPerSecond: perSecond(era.frameRate) },
       audio: audio.length > 0 ? AUDIO_GROUP : null,
     };
   });
-  const audioOnly = audio.map(({ name, bitrate }) => {
-    const { track, init, uri } = of(name);
-    const { peak, mean } = rates(track, bitrate);
+  const audioOnly = audio.map((rendition) => {
+    const { track, init, uri } = of(rendition.name);
+    const { peak, mean } = rates(track, capOf(rendition));
     const averageBandwidth = Math.min(mean, peak);
     return { uri, bandwidth: peak, averageBandwidth, codecs: [init.codec], video: null, audio: null };
   });
@@ -209,6 +210,12 @@ export function multivariantOf(session: Session, era: EraOpened): Multivariant {
     default: i === 0,
   }));
   return { variants, audio: media };
+}
+
+/** What an encoder is held to, bit/s; 0 for what is copied. */
+function capOf(rendition: Rendition): number {
+  if (rendition.copied) return 0;
+  return rendition.kind === "video" ? rendition.maxBitrate * CAP_MARGIN : rendition.bitrate;
 }
 
 /** Peak: what the cap allows, so that it is the same from the first minute on, or what was measured if that is more. */

@@ -2,7 +2,7 @@
 // out when their samples are known and no splice can move their borders any more.
 
 import { assert } from "#base/assert.ts";
-import type { AudioRendition } from "#media/ladder/rendition.ts";
+import { type AudioRendition, isEncodedAudio } from "#media/ladder/rendition.ts";
 import type { EraOpened } from "#media/session-log/entries.ts";
 import type { Segment, Timeline } from "#media/session-log/timeline.ts";
 import { audioFrameAtOrAfter } from "#media/time/segmentation.ts";
@@ -93,7 +93,7 @@ export class AudioRung {
   /** @returns false when the era has no audio */
   async #openSegment(segment: Segment): Promise<boolean> {
     const era = this.#timeline.eraOf(segment.era);
-    const rendition = era.renditions.find((candidate): candidate is AudioRendition => candidate.kind === "audio");
+    const rendition = era.renditions.find(isEncodedAudio);
     if (!rendition) return false;
     const first = audioFrameAtOrAfter(era.rate, segment.start, rendition.sampleRate);
     this.#input.forgetBefore(AudioSegment.neededFromNs(rendition, first, this.#input.track));

@@ -1,7 +1,7 @@
 // The pictures of one era on their way to its rungs: slots, segments and parts.
 import { presumedColour } from "#media/codec/colour.ts";
 import type { Colour } from "#media/codec/vui.ts";
-import type { VideoRendition } from "#media/ladder/rendition.ts";
+import { isEncodedVideo, type VideoRendition } from "#media/ladder/rendition.ts";
 import type { EraOpened, VideoTrack } from "#media/session-log/entries.ts";
 import type { Segment, Timeline } from "#media/session-log/timeline.ts";
 import type { Av } from "#platform/av/av.ts";
@@ -128,5 +128,5 @@ export class EraPictures {
 }
 
 function videoRenditions(era: EraOpened): VideoRendition[] {
-  return era.renditions.filter((rendition): rendition is VideoRendition => rendition.kind === "video");
+  return era.renditions.filter(isEncodedVideo);
 }

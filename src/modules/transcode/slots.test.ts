@@ -24,6 +24,7 @@ function eraOf(frame: number, sourceRate: Rate = rate(25)): EraOpened {
     era: 0,
     mode: "grid",
     rate: rate(25),
+    frameRate: rate(25),
     frame,
     previousEnd: null,
     segmentFrames: SEGMENT,

@@ -2,7 +2,7 @@
 // (IDR), so that what it makes of a damaged stretch does not depend on what it saw before, nor on when a worker joined.
 import { assert } from "#base/assert.ts";
 import { isInstantRefresh } from "#media/codec/video-stream.ts";
-import type { VideoRendition } from "#media/ladder/rendition.ts";
+import { isEncodedVideo } from "#media/ladder/rendition.ts";
 import type { EraOpened, Unit, VideoTrack } from "#media/session-log/entries.ts";
 import type { Av, Picture, Scaler, VideoDecoder } from "#platform/av/av.ts";
 
@@ -136,7 +136,7 @@ export class VideoInput {
     if (this.#scaler && (this.#scaler.era !== era || this.#scaler.deinterlace !== deinterlace))
       await this.#closeScaler();
     if (this.#scaler === null) {
-      const outputs = era.renditions.filter((rendition): rendition is VideoRendition => rendition.kind === "video");
+      const outputs = era.renditions.filter(isEncodedVideo);
       this.#scaler = { scaler: await this.#av.openScaler({ deinterlace, outputs }), era, deinterlace, sets: 0 };
       this.#graphs += 1;
     }

@@ -29,10 +29,12 @@ const track = fc.oneof(
     declaredRate: fc.option(rate),
     interlaced: fc.boolean(),
     bitDepth: positive,
+    range: fc.constantFrom("SDR" as const, "PQ" as const, "HLG" as const),
+    rotation: fc.constantFrom(0 as const, 90 as const, 270 as const),
   }),
   kind("audio", {
     track: fc.nat(65_535),
-    codec: fc.constant("aac" as const),
+    codec: fc.constantFrom("aac" as const, "ac3" as const, "opus" as const),
     config: bytes,
     sampleRate: positive,
     channels: positive,
@@ -43,6 +45,27 @@ const track = fc.oneof(
 
 const rendition = fc.oneof(
   kind("video", {
+    copied: fc.constant(true as const),
+    track: fc.nat(65_535),
+    name: text,
+    codec: fc.constantFrom("h264" as const, "hevc" as const, "av1" as const),
+    width: positive,
+    height: positive,
+    pixelAspect: rate,
+    range: fc.constantFrom("SDR" as const, "PQ" as const),
+  }),
+  kind("audio", {
+    copied: fc.constant(true as const),
+    track: fc.nat(65_535),
+    name: text,
+    codec: fc.constantFrom("aac" as const, "eac3" as const, "opus" as const),
+    sampleRate: positive,
+    channels: positive,
+    samplesPerUnit: positive,
+    language: text,
+  }),
+  kind("video", {
+    copied: fc.constant(false as const),
     name: text,
     codec: fc.constant("h264" as const),
     width: positive,
@@ -55,6 +78,8 @@ const rendition = fc.oneof(
     maxBitrate: positive,
   }),
   kind("audio", {
+    copied: fc.constant(false as const),
+    track: fc.nat(65_535),
     name: text,
     codec: fc.constant("aac" as const),
     sampleRate: positive,
@@ -89,8 +114,9 @@ export const anyDecision: fc.Arbitrary<Decision> = fc.oneof(
   kind("anchor", { sourceTicks: ns, timescale: positive, timeNs: ns }),
   kind("era", {
     era: count,
-    mode: fc.constant("grid" as const),
+    mode: fc.constantFrom("grid" as const, "source" as const),
     rate,
+    frameRate: rate,
     frame: whole,
     previousEnd: fc.option(whole),
     segmentFrames: positive,
@@ -102,6 +128,7 @@ export const anyDecision: fc.Arbitrary<Decision> = fc.oneof(
   }),
   kind("hole", { from: whole, to: whole }),
   kind("splice", { frame: whole, discontinuity: fc.boolean() }),
+  kind("boundary", { frame: whole, ordinal: count, discontinuity: fc.boolean(), discontinuities: count }),
   kind("drift", { frame: whole, step: fc.constantFrom(1 as const, -1 as const) }),
   kind("end", { frame: whole, reason: fc.constantFrom("publisher" as const, "lost" as const, "stopped" as const) }),
 );

@@ -17,6 +17,8 @@ export const videoTrack = (declaredRate: Rate | null = rate(25), width = 1280, h
   declaredRate,
   interlaced: false,
   bitDepth: 8,
+  range: "SDR",
+  rotation: 0,
 });
 
 export const audioTrack = (sampleRate = 48_000): AudioTrack => ({

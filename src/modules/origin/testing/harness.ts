@@ -81,6 +81,7 @@ export class TestLogs implements DecisionSource {
 
 const video = (name: string, height: number): Rendition => ({
   kind: "video",
+  copied: false,
   name,
   codec: "h264",
   width: (height * 16) / 9,
@@ -95,6 +96,8 @@ const video = (name: string, height: number): Rendition => ({
 
 const audio: Rendition = {
   kind: "audio",
+  copied: false,
+  track: 2,
   name: "a128",
   codec: "aac",
   sampleRate: 48_000,
@@ -180,6 +183,7 @@ export class TestSession {
       era,
       mode: "grid",
       rate: RATE,
+      frameRate: RATE,
       frame,
       previousEnd,
       segmentFrames: SEGMENT_FRAMES,

@@ -22,6 +22,7 @@ import type { CmafSink, LogSource } from "../types.ts";
 export function videoRung(height: number, over: Partial<VideoRendition> = {}): VideoRendition {
   return {
     kind: "video",
+    copied: false,
     name: `v${height}`,
     codec: "h264",
     width: Math.round((height * 16) / 9 / 2) * 2,
@@ -38,6 +39,8 @@ export function videoRung(height: number, over: Partial<VideoRendition> = {}): V
 
 export const audioRung: AudioRendition = {
   kind: "audio",
+  copied: false,
+  track: 2,
   name: "audio",
   codec: "aac",
   sampleRate: 48_000,
@@ -81,6 +84,7 @@ export function buildLog(settings: LogSettings): Positioned<Entry>[] {
     era: 0,
     mode: "grid",
     rate: r,
+    frameRate: r,
     frame: first,
     previousEnd: null,
     segmentFrames: perSegment,
@@ -139,6 +143,8 @@ function videoTrack({ size, interlaced = false, rate: r }: LogSettings, { codec,
     declaredRate: r,
     interlaced,
     bitDepth: 8,
+    range: "SDR",
+    rotation: 0,
   };
 }
 

@@ -16,6 +16,7 @@ const RATE = { num: 30_000, den: 1001 };
 function rung(width: number, height: number): VideoRendition {
   return {
     kind: "video",
+    copied: false,
     name: `v${height}`,
     codec: "h264",
     width,

@@ -62,6 +62,7 @@ export class TestSource {
       era,
       mode: "grid",
       rate: this.rate,
+      frameRate: this.rate,
       frame: this.frame,
       previousEnd,
       segmentFrames: 60,
@@ -106,6 +107,8 @@ export class TestSource {
       declaredRate: this.rate,
       interlaced: false,
       bitDepth: 8,
+      range: "SDR",
+      rotation: 0,
     };
     const audio: Track = {
       track: AUDIO,

@@ -176,6 +176,8 @@ class VideoConverter implements TrackPath<VideoTrack> {
       declaredRate: this.#rate,
       interlaced: false,
       bitDepth: 8,
+      range: "SDR",
+      rotation: 0,
     };
   }
 
@@ -255,6 +257,7 @@ class VideoConverter implements TrackPath<VideoTrack> {
     return openVideoEncoder({
       rendition: {
         kind: "video",
+        copied: false,
         name: "file",
         codec: "h264",
         width,
