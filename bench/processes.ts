@@ -39,7 +39,8 @@ function statFields(pid: number): string[] | null {
   }
 }
 
-function processCost(pid: number): Cost {
+/** Of one process alone; all 0 when there is none. */
+export function processCost(pid: number): Cost {
   const fields = statFields(pid);
   if (!fields) return { cpuSeconds: 0, rssBytes: 0, pssBytes: 0, processes: 0 };
   const ticks = sum([11, 12, 13, 14].map((i) => Number(fields[i])));
