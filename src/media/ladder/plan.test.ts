@@ -5,7 +5,7 @@ import type { AudioTrack, VideoTrack } from "#media/session-log/entries.ts";
 import { perSecond, rate, STANDARD_RATES } from "#media/time/rate.ts";
 import { levelIdcFor } from "./h264-level.ts";
 import { planLadder } from "./plan.ts";
-import type { VideoRendition } from "./rendition.ts";
+import { isEncodedAudio, isEncodedVideo, type VideoRendition } from "./rendition.ts";
 
 const track = (width: number, height: number, pixelAspect = { num: 1, den: 1 }): VideoTrack => ({
   track: 0,
@@ -33,9 +33,9 @@ const audio: AudioTrack = {
   language: "deu",
 };
 
-const video = (source: VideoTrack, ladder: Parameters<typeof planLadder>[2] = "auto", r = rate(25)) =>
-  planLadder(source, null, ladder, r) as VideoRendition[];
-const shape = (source: VideoTrack, ...rest: [Parameters<typeof planLadder>[2]?]) =>
+const video = (source: VideoTrack, ladder: Parameters<typeof planLadder>[1] = "auto", r = rate(25)) =>
+  planLadder([source], ladder, r) as VideoRendition[];
+const shape = (source: VideoTrack, ...rest: [Parameters<typeof planLadder>[1]?]) =>
   video(source, ...rest).map(({ name, width, height }) => `${name} ${width}x${height}`);
 
 test("common sources give the expected rungs", () => {
@@ -109,7 +109,7 @@ test("levels of table A-1", () => {
 });
 
 test("audio is one stereo rendition in the language of the track", () => {
-  assert.deepEqual(planLadder(null, audio, "auto", rate(25)), [
+  assert.deepEqual(planLadder([audio], "auto", rate(25)), [
     {
       kind: "audio",
       copied: false,
@@ -122,7 +122,7 @@ test("audio is one stereo rendition in the language of the track", () => {
       language: "deu",
     },
   ]);
-  assert.equal(planLadder(track(640, 360), audio, "auto", rate(25)).at(-1)!.kind, "audio");
+  assert.equal(planLadder([track(640, 360), audio], "auto", rate(25)).at(-1)!.kind, "audio");
 });
 
 test("any source: even sizes, nothing upscaled, shape kept, rungs fall, names differ", () => {
@@ -159,4 +159,48 @@ test("any source: even sizes, nothing upscaled, shape kept, rungs fall, names di
     }),
     { numRuns: 300 },
   );
+});
+
+test("passthrough copies every picture track, largest first, and every audio that players take", () => {
+  const small = { ...track(640, 360), track: 3 };
+  const mp2: AudioTrack = { ...audio, track: 4, codec: "mp2", samplesPerUnit: 1152, language: "eng" };
+  const ac3: AudioTrack = { ...audio, track: 5, codec: "ac3", samplesPerUnit: 1536, language: "fra" };
+  const planned = planLadder(
+    [small, track(1920, 1080), audio, mp2, ac3, { ...mp2, track: 6 }],
+    "passthrough",
+    rate(25),
+  );
+  assert.deepEqual(
+    planned.map((rendition) => [rendition.name, rendition.copied, rendition.codec]),
+    [
+      ["vcopy", true, "h264"],
+      ["vcopy-2", true, "h264"],
+      ["acopy", true, "aac"],
+      ["a128", false, "aac"],
+      ["acopy-2", true, "ac3"],
+      ["a128-2", false, "aac"],
+    ],
+  );
+  assert.deepEqual(
+    planned.map((rendition) => (isEncodedVideo(rendition) ? null : rendition.track)),
+    [0, 3, 1, 4, 5, 6],
+  );
+});
+
+test("a copied rung beside encoded ones: those below the source, and AAC as it is", () => {
+  const ladder = [{ copy: true }, { height: 1080 }, { height: 720 }, { height: 360, bitrateKbps: 500 }] as const;
+  const names = (source: VideoTrack, sound: AudioTrack) =>
+    planLadder([source, sound], ladder, rate(25)).map(({ name }) => name);
+  assert.deepEqual(names(track(1920, 1080), audio), ["vcopy", "v720", "v360", "acopy"]);
+  assert.deepEqual(names(track(1280, 720), { ...audio, codec: "opus" }), ["vcopy", "v360", "a128"]);
+  assert.deepEqual(names(track(320, 180), audio), ["vcopy", "acopy"]);
+});
+
+test("several audio tracks are encoded each, in their languages", () => {
+  const planned = planLadder([track(640, 360), audio, { ...audio, track: 7, language: "eng" }], "auto", rate(25));
+  const sound = planned.filter(isEncodedAudio).map(({ name, track: number, language }) => [name, number, language]);
+  assert.deepEqual(sound, [
+    ["a128", 1, "deu"],
+    ["a128-2", 7, "eng"],
+  ]);
 });

@@ -2,10 +2,10 @@
 // and channel always give the same one.
 // Never upscaled. A source keeps its shape: pixel aspect goes through, a portrait picture is measured by its short side.
 import type { Channel, Rung } from "#media/channel.ts";
-import type { AudioTrack, VideoTrack } from "#media/session-log/entries.ts";
+import type { AudioTrack, Track, VideoTrack } from "#media/session-log/entries.ts";
 import { perSecond, type Rate } from "#media/time/rate.ts";
 import { levelIdcFor } from "./h264-level.ts";
-import type { AudioRendition, Rendition, VideoRendition } from "./rendition.ts";
+import type { AudioRendition, CopiedAudio, CopiedVideo, Rendition, VideoRendition } from "./rendition.ts";
 
 /** Short sides of the automatic ladder. */
 const RUNGS = [1080, 720, 480, 360] as const;
@@ -38,26 +38,104 @@ const AUDIO = { name: "a128", codec: "aac", sampleRate: 48_000, channels: 2, bit
 const SIDE_MIN = 2;
 const WIDTH_MAX = 4096;
 
-/** Video rungs largest first, then the audio. Empty only when there is neither track.
- *  @param rate of the output grid */
-export function planLadder(
-  video: VideoTrack | null,
-  audio: AudioTrack | null,
-  ladder: Channel["ladder"],
-  rate: Rate,
-): Rendition[] {
-  return [...(video ? videoRungs(video, ladder, rate) : []), ...(audio ? [audioRung(audio)] : [])];
+/** Video rungs largest first, then the audio. Empty only when there is no track.
+ *  @param rate pictures a second that come out */
+export function planLadder(tracks: readonly Track[], ladder: Channel["ladder"], rate: Rate): Rendition[] {
+  const videos = largestFirst(tracks);
+  const audios = tracks.filter((track) => track.kind === "audio");
+  if (ladder === "passthrough") return [...videos.map(copiedVideo), ...audioRungs(audios, isPlayable)];
+  const [video] = videos;
+  if (!copies(ladder)) return [...(video ? videoRungs(video, ladder, rate) : []), ...audioRungs(audios, () => false)];
+  return [
+    ...(video ? [copiedVideo(video, 0), ...rungsBelow(video, ladder, rate)] : []),
+    ...audioRungs(audios, ({ codec }) => codec === "aac"),
+  ];
 }
 
-function audioRung(track: AudioTrack): AudioRendition {
-  return { kind: "audio", copied: false, track: track.track, ...AUDIO, language: track.language };
+/** Whether a ladder asks for the source's own pictures. */
+export function copies(ladder: Channel["ladder"]): boolean {
+  return ladder === "passthrough" || (typeof ladder !== "string" && ladder.some((rung) => "copy" in rung));
+}
+
+/** The picture tracks; the first leads, the others are other sizes of it. */
+export function largestFirst(tracks: readonly Track[]): VideoTrack[] {
+  const videos = tracks.filter((track) => track.kind === "video");
+  return videos.toSorted((a, b) => b.width * b.height - a.width * a.height);
+}
+
+function copiedVideo(track: VideoTrack, place: number): CopiedVideo {
+  const { track: number, codec, width, height, pixelAspect, range } = track;
+  return {
+    kind: "video",
+    copied: true,
+    track: number,
+    name: named("vcopy", place),
+    codec,
+    width,
+    height,
+    pixelAspect,
+    range,
+  };
+}
+
+/** Codecs that HLS players take in fragmented MP4: all but MP2. */
+function isPlayable(track: AudioTrack): boolean {
+  return track.codec !== "mp2";
+}
+
+/** One for each track, copied where that may be. */
+function audioRungs(tracks: readonly AudioTrack[], isCopied: (track: AudioTrack) => boolean): Rendition[] {
+  let [copied, encoded] = [0, 0];
+  return tracks.map((track) =>
+    isPlayable(track) && isCopied(track) ? copiedAudio(track, copied++) : audioRung(track, encoded++),
+  );
+}
+
+function copiedAudio(track: AudioTrack, place: number): CopiedAudio {
+  const { track: number, sampleRate, channels, samplesPerUnit, language } = track;
+  const codec = track.codec as CopiedAudio["codec"];
+  return {
+    kind: "audio",
+    copied: true,
+    track: number,
+    name: named("acopy", place),
+    codec,
+    sampleRate,
+    channels,
+    samplesPerUnit,
+    language,
+  };
+}
+
+function audioRung(track: AudioTrack, place: number): AudioRendition {
+  const { track: number, language } = track;
+  return { kind: "audio", copied: false, track: number, ...AUDIO, name: named(AUDIO.name, place), language };
+}
+
+/** "vcopy", "vcopy-2", "vcopy-3". @param place from 0 */
+function named(name: string, place: number): string {
+  return place === 0 ? name : `${name}-${place + 1}`;
+}
+
+type EncodedRung = Extract<Rung, { height: number }>;
+
+function encodedRungs(ladder: Channel["ladder"]): EncodedRung[] {
+  return typeof ladder === "string" ? [] : ladder.filter((rung) => "height" in rung);
 }
 
 function videoRungs(track: VideoTrack, ladder: Channel["ladder"], rate: Rate): VideoRendition[] {
   const source = Math.min(track.width, track.height);
-  const encoded = typeof ladder === "string" ? [] : ladder.filter((rung) => "height" in rung);
-  const wanted = typeof ladder === "string" ? automatic(source) : asked(encoded, source);
+  const wanted = typeof ladder === "string" ? automatic(source) : asked(encodedRungs(ladder), source);
   return wanted.map(({ side, bitrate }) => videoRung(track, side, rate, bitrate));
+}
+
+/** The encoded rungs of a ladder that also copies: what is not below the source, the copy is already. */
+function rungsBelow(track: VideoTrack, ladder: Channel["ladder"], rate: Rate): VideoRendition[] {
+  const source = Math.min(track.width, track.height);
+  const below = encodedRungs(ladder).filter(({ height }) => evenBelow(height) < source);
+  return below.length === 0
+    ? []
+    : asked(below, source).map(({ side, bitrate }) => videoRung(track, side, rate, bitrate));
 }
 
 /** @property bitrate cap in bit/s; null: the usual one */
@@ -73,7 +151,7 @@ function automatic(source: number): Wanted[] {
 }
 
 /** The channel's rungs that are not above the source; when all are, one of the source's size with the lowest's rate. */
-function asked(ladder: readonly Extract<Rung, { height: number }>[], source: number): Wanted[] {
+function asked(ladder: readonly EncodedRung[], source: number): Wanted[] {
   const rungs = ladder
     .toSorted((a, b) => b.height - a.height)
     .map(({ height, bitrateKbps }) => ({

@@ -1,7 +1,7 @@
 // An era's output as one value: grid, segment and part lengths, playlist durations, renditions. All readers of the log
 // take it from there, and none computes it again.
 import type { Channel } from "#media/channel.ts";
-import { planLadder } from "#media/ladder/plan.ts";
+import { largestFirst, planLadder } from "#media/ladder/plan.ts";
 import type { AudioTrack, EraOpened, Track, VideoTrack } from "#media/session-log/entries.ts";
 import {
   AUDIO_ONLY_RATE,
@@ -18,7 +18,7 @@ export type EraPlan = Omit<EraOpened, "era" | "frame" | "previousEnd">;
 export function planEra(tracks: readonly Track[], chosen: ChosenRate, channel: Channel): EraPlan {
   const video = videoOf(tracks);
   const { rate, sourceRate } = video ? chosen : { rate: AUDIO_ONLY_RATE, sourceRate: AUDIO_ONLY_RATE };
-  const renditions = planLadder(video, audioOf(tracks), channel.ladder, rate);
+  const renditions = planLadder(tracks, channel.ladder, rate);
   const sampleRate = renditions.find((rendition) => rendition.kind === "audio")?.sampleRate ?? null;
   const framesPerSegment = segmentFrames(rate, Math.round(channel.segmentSeconds * 1000));
   const framesPerPart = partFrames(rate, framesPerSegment, Math.max(PART_MS_MIN, channel.partSeconds * 1000));
@@ -36,9 +36,9 @@ export function planEra(tracks: readonly Track[], chosen: ChosenRate, channel: C
   };
 }
 
-/** The picture track that is put out; a session has one. */
+/** The picture track that leads: the largest, which is encoded, and whose key frames say where segments begin. */
 export function videoOf(tracks: readonly Track[]): VideoTrack | null {
-  return tracks.find((track): track is VideoTrack => track.kind === "video") ?? null;
+  return largestFirst(tracks)[0] ?? null;
 }
 
 /** The audio track that is put out: the first. */
