@@ -36,6 +36,8 @@ test("init segments of both kinds read back as they were written", () => {
   assert.deepEqual(facts, {
     kind: "video",
     codec: "avc1.4d401e",
+    codecName: "h264",
+    rotation: 0,
     trackId: 1,
     timescale: 30_000,
     width: 640,

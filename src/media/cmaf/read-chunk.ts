@@ -12,8 +12,8 @@ export type ChunkFacts = Readonly<{
   firstSync: boolean;
 }>;
 
-/** More in one chunk is no chunk: 10 s at 120 frames a second. */
-const SAMPLES_MAX = 1200;
+/** More in one chunk is no chunk: 10 s of the shortest Opus frames, 2.5 ms. */
+const SAMPLES_MAX = 4000;
 
 const NON_SYNC_FLAG = 0x1_0000;
 

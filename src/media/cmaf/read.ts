@@ -5,12 +5,21 @@ import { producedUtcNs } from "./producer-time.ts";
 import { boxAt, shown } from "./read-box.ts";
 import { type ChunkFacts, parseMoof } from "./read-chunk.ts";
 import { type CmafInit, parseInit } from "./read-init.ts";
+import { isSegmentEnd } from "./segment-end.ts";
 
 export type CmafEvent =
   | Readonly<{ kind: "init"; init: CmafInit; bytes: Buffer }>
   /** [styp] [emsg] [sidx] moof mdat, as sent. A prft is taken out and told: it says when, and two senders of the same
-   *  media say different times. `producedUtcNs` is null when there was none. */
-  | Readonly<{ kind: "chunk"; facts: ChunkFacts; startsSegment: boolean; producedUtcNs: bigint | null; bytes: Buffer }>;
+   *  media say different times. `producedUtcNs` is null when there was none. Taken out and told as well: that it is the
+   *  last of its segment (segment-end.ts). */
+  | Readonly<{
+      kind: "chunk";
+      facts: ChunkFacts;
+      startsSegment: boolean;
+      endsSegment: boolean;
+      producedUtcNs: bigint | null;
+      bytes: Buffer;
+    }>;
 
 /** Largest boxes taken. A second of 4K at 60 Mb/s is 7.5 MB; heads are far below their bound in any real stream. */
 const MDAT_BYTES_MAX = 16 * 1024 * 1024;
@@ -19,7 +28,7 @@ const HEAD_BYTES_MAX = 256 * 1024;
 /** Boxes that may stand before a moof, and belong to its chunk. */
 const BEFORE_MOOF = new Set(["styp", "emsg", "sidx"]);
 /** Boxes that say nothing to an origin. */
-const IGNORED = new Set(["free", "skip", "mfra", "prft"]);
+const IGNORED = new Set(["free", "skip", "mfra", "prft", "uuid"]);
 
 export class CmafReader {
   /** The newest init segment, or the one handed in: chunks are read against it. */
@@ -32,6 +41,7 @@ export class CmafReader {
   #next = 0;
   #moof: number | null = null;
   #startsSegment = false;
+  #endsSegment = false;
   #producedUtcNs: bigint | null = null;
 
   constructor(init: CmafInit | null = null) {
@@ -103,7 +113,9 @@ export class CmafReader {
     } else if (type === "styp") this.#startsSegment = true;
     else if (type === "mdat") return this.#chunk(bytes, at, end);
     else if (IGNORED.has(type)) {
-      if (type === "prft") this.#producedUtcNs = producedUtcNs(bytes, boxAt(bytes, at, end));
+      const view = boxAt(bytes, at, end);
+      if (type === "prft") this.#producedUtcNs = producedUtcNs(bytes, view);
+      else if (isSegmentEnd(bytes, view)) this.#endsSegment = true;
       this.#cut(bytes, at, end);
     }
     return null;
@@ -113,9 +125,11 @@ export class CmafReader {
     const moof = boxAt(bytes, this.#moof!, mdatAt);
     const dataBytes = end - boxAt(bytes, mdatAt, end).body;
     const facts = parseMoof(bytes, moof, dataBytes, this.init!);
-    const [startsSegment, producedUtcNs] = [this.#startsSegment, this.#producedUtcNs];
+    const told = { startsSegment: this.#startsSegment, endsSegment: this.#endsSegment };
+    const producedUtcNs = this.#producedUtcNs;
     this.#producedUtcNs = null;
-    return { kind: "chunk", facts, startsSegment, producedUtcNs, bytes: this.#cut(bytes, 0, end) };
+    this.#endsSegment = false;
+    return { kind: "chunk", facts, ...told, producedUtcNs, bytes: this.#cut(bytes, 0, end) };
   }
 
   /** Take [from, end) out as a copy; what was before `from` stays and waits for what it belongs to. */
