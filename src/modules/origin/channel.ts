@@ -285,8 +285,8 @@ export function partOf(session: Session, track: Track, key: string) {
   const parts = isGrowing ? growing.parts : (track.find(era, startTicks)?.parts ?? []);
   const bytes = parts[number]?.bytes;
   if (bytes) return { bytes, type, name };
-  const next = track.nextPlanned();
-  const isNext = next?.segment.era === era && next.segmentStartTicks === startTicks && next.number === number;
+  const next = track.nextPart();
+  const isNext = next?.era === era && next.segmentStartTicks === startTicks && next.number === number;
   return isNext && session.outcome === null ? "hinted" : null;
 }
 

@@ -149,7 +149,7 @@ class Acks {
       this.#response.writeHead(200, { "content-type": ACKS, "cache-control": "no-store" });
       this.#response.flushHeaders();
     }
-    if (chunk === null) return;
+    if (chunk === null || chunk.segmentStartTicks === null) return;
     if (chunk.stored) this.#stored(chunk.segmentStartTicks);
     else this.#pending.add(chunk.segmentStartTicks);
   }

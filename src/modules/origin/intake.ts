@@ -7,7 +7,9 @@ import type { CmafInit } from "#media/cmaf/read-init.ts";
 import { type Rendition, timescaleOf } from "#media/ladder/rendition.ts";
 import type { EraOpened } from "#media/session-log/entries.ts";
 import { utcToTai } from "#media/time/tai.ts";
-import { isOnGrid, type PlannedPart, plannedPartAt, renditionOf } from "./planned-parts.ts";
+import type { Placed } from "./plan.ts";
+import { planFor } from "./plan-for.ts";
+import { renditionOf } from "./planned-parts.ts";
 import type { Session } from "./session.ts";
 
 /** Where a sender says its media belongs. */
@@ -15,8 +17,9 @@ export type Place = Readonly<{ track: string; era: number }>;
 
 export type Chunk = Omit<Extract<CmafEvent, { kind: "chunk" }>, "kind">;
 
-/** The segment a chunk went into, and whether it is on disk already, with all before it. */
-export type Took = Readonly<{ segmentStartTicks: number; stored: boolean }>;
+/** The segment a chunk went into (null: what it begins with is not here yet, or not any more), and whether it is on disk
+ *  already, with all before it. */
+export type Took = Readonly<{ segmentStartTicks: number | null; stored: boolean }>;
 
 /** Keep an init segment; an equal one again is no news.
  *  @throws PlatformError media.unsupported, media.malformed, origin.copy_differs, origin.session_unknown,
@@ -39,8 +42,7 @@ export async function takeInit(session: Session, place: Place, init: CmafInit, b
 
 function checkInit(era: EraOpened, rendition: Rendition, init: CmafInit): void {
   const { name } = rendition;
-  const codec = rendition.kind === "video" ? "avc1" : "mp4a";
-  if (init.kind !== rendition.kind || !init.codec.startsWith(codec))
+  if (init.kind !== rendition.kind || init.codecName !== rendition.codec)
     throw new PlatformError("media.unsupported", `${name} is ${rendition.codec}, this init segment is ${init.codec}.`);
   const timescale = timescaleOf(rendition, era.rate);
   if (init.timescale !== timescale)
@@ -56,34 +58,37 @@ export async function takeChunk(session: Session, { track: name, era }: Place, c
   const track = session.tracks.get(name);
   if (!track?.inits.has(era))
     throw new PlatformError("origin.init_missing", `Send the init segment of era ${era} of ${name} first.`);
-  const planned = await plannedPartOf(session, name, era, chunk);
-  const { startTicks, durationTicks } = planned;
-  const { ordinal } = planned.segment;
-  const independent = chunk.facts.firstSync;
-  if (planned.number === 0 && !independent)
+  const { facts, startsSegment, endsSegment, producedUtcNs, bytes } = chunk;
+  const { baseDecodeTicks: startTicks, durationTicks, firstSync: independent } = facts;
+  const placed = await placeOf(session, name, era, chunk);
+  const segment = placed === "gone" ? "gone" : placed.segment;
+  if (placed !== "gone" && placed.first && !independent)
     throw new PlatformError("media.malformed", `The segment at ${startTicks} does not begin with a sync sample.`);
-  if (session.outcome !== null && ordinal >= track.nextOrdinal)
+  if (session.outcome !== null && segment !== "gone" && segment.ordinal >= track.nextOrdinal)
     throw new PlatformError("api.conflict", `Session ${session.id} is ${session.outcome}; nothing is added to it.`);
-  const producedNs = chunk.producedUtcNs === null ? null : utcToTai(chunk.producedUtcNs);
-  const taken = track.take(planned, { startTicks, durationTicks, independent, bytes: chunk.bytes }, producedNs);
+  const producedNs = producedUtcNs === null ? null : utcToTai(producedUtcNs);
+  const part = { startTicks, durationTicks, independent, bytes };
+  const taken = track.take({ era, part, startsSegment, endsSegment, producedNs }, segment);
   if (taken === "differs") session.alarm(name, `part at ${startTicks}`);
-  else if (taken === "new") session.advance();
-  return { segmentStartTicks: planned.segmentStartTicks, stored: track.isStored(ordinal) };
+  else if (taken === "new" || endsSegment) session.advance();
+  if (placed === "gone") return { segmentStartTicks: null, stored: true };
+  const { ordinal } = placed.segment;
+  return {
+    segmentStartTicks: placed.segmentStartTicks ?? track.startOf(ordinal),
+    stored: track.isStored(ordinal),
+  };
 }
 
-async function plannedPartOf(session: Session, name: string, number: number, chunk: Chunk): Promise<PlannedPart> {
+async function placeOf(session: Session, name: string, number: number, chunk: Chunk): Promise<Placed | "gone"> {
   const { baseDecodeTicks: startTicks, durationTicks } = chunk.facts;
   const { startsSegment } = chunk;
   const eraNow = () => session.timeline.eras().find((known) => known.era === number);
-  const planned = await session.placed(() => {
+  const placed = await session.placed(() => {
     const era = eraNow();
-    const rendition = era && renditionOf(era, name);
-    if (!session.isCaughtUp || !era || !rendition) return null;
-    if (!isOnGrid(era, rendition, startTicks))
-      throw new PlatformError("api.bad_request", `${name} has nothing at ${startTicks}: it is off the grid.`);
-    return plannedPartAt(session.timeline, era, rendition, { startTicks, durationTicks, startsSegment });
+    const plan = session.isCaughtUp && era ? planFor(session.timeline, era, name) : null;
+    return plan?.place({ startTicks, durationTicks, startsSegment }) ?? null;
   });
-  if (planned) return planned;
+  if (placed) return placed;
   if (!session.isCaughtUp || !eraNow()) throw unknownEra(session, number);
   const what = `${durationTicks} ticks at ${startTicks}${startsSegment ? ", beginning a segment" : ""}`;
   throw new PlatformError("api.bad_request", `${name} has no such part in era ${number}: ${what}.`);

@@ -45,14 +45,14 @@ export function nextOf(session: Session) {
 
 /** The start of the first segment that is not whole. */
 function segmentPlaceOf(session: Session, track: Track): Place | null {
-  const segment = track.nextPlanned()?.segment;
+  const segment = track.nextSegment();
   return segment ? { era: segment.era, frame: segment.start } : endOf(session);
 }
 
 /** The first frame that is not there. */
 function placeOf(session: Session, track: Track): Place | null {
-  const planned = track.nextPlanned();
-  return planned ? { era: planned.segment.era, frame: planned.frame } : endOf(session);
+  const next = track.nextPart();
+  return next ? { era: next.era, frame: next.frame } : segmentPlaceOf(session, track);
 }
 
 function endOf(session: Session): Place | null {

@@ -4,7 +4,8 @@ import { describe, PlatformError } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
 import type { Channel } from "#media/channel.ts";
 import type { CmafInit } from "#media/cmaf/read-init.ts";
-import type { Decision, EraOpened } from "#media/session-log/entries.ts";
+import type { Boundary, Decision, EraOpened } from "#media/session-log/entries.ts";
+import { OPEN_END } from "#media/session-log/stretch.ts";
 import { type Segment, Timeline } from "#media/session-log/timeline.ts";
 import { utcToTai } from "#media/time/tai.ts";
 import type { HeldSegment } from "./held.ts";
@@ -16,6 +17,10 @@ import type { DecisionSource } from "./types.ts";
 
 /** Pause before a log that broke off is asked for again. */
 const LOG_RETRY_MS = 500;
+/** Boundaries of segments below those that are made now: senders send some again. */
+const BOUNDARIES_KEPT = 64;
+/** And of a rendition that hangs no more than so many: the log of a week has 300 000. */
+const BOUNDARIES_MAX = 4096;
 
 export type SessionDeps = Readonly<{
   clock: Clock;
@@ -60,6 +65,9 @@ export class Session {
   #restoredEras: readonly EraOpened[] = [];
   #progressMs: number;
   #hurried = false;
+  /** Ordinals of the boundaries in the timeline, [oldest, newest]; `source` mode only. */
+  #oldestBoundary = 0;
+  #newestBoundary = -1;
   readonly #deps: SessionDeps;
   readonly #host: TrackHost;
   readonly #stop = new AbortController();
@@ -86,6 +94,7 @@ export class Session {
     this.#host = {
       timeline: this.timeline,
       logPosition: () => this.#position,
+      oldestKnown: () => this.#oldestBoundary,
       aheadBytesMax: deps.options.aheadBytesMax,
       published: (track) => this.#published(track),
       sealed: (track, segment, record) => this.saving.save(track, segment, record),
@@ -165,23 +174,48 @@ export class Session {
       this.msnBase = decision.msnBase; // the highest answer of several origins holds for all
       this.discontinuityBase = decision.discontinuityBase;
     } else if (decision.kind === "era") this.#openEra(decision);
+    else if (decision.kind === "boundary") this.#count(decision);
     else if (decision.kind === "end") this.#progressMs = this.#deps.clock.monotonicMs();
     for (const wake of [...this.#timelineWaiters]) wake();
     this.advance();
+    if (decision.kind === "boundary") this.#forget();
     this.#deps.replanned(this);
     this.#deps.changed();
   }
 
   #openEra(era: EraOpened): void {
-    const first = this.timeline.segmentAt(era.era, era.frame);
+    const first = this.#firstOrdinal(era);
     for (const { name, kind } of era.renditions) {
-      const track = this.tracks.get(name) ?? this.addTrack(name, kind, first?.ordinal ?? 0);
+      const track = this.tracks.get(name) ?? this.addTrack(name, kind, first);
       if (!track.finished) continue;
       track.finished = false;
       track.left = false;
-      if (first && first.ordinal > track.nextOrdinal)
-        track.beginAt(first.ordinal, this.#deps.clock.monotonicMs(), 60_000);
+      if (first > track.nextOrdinal) track.beginAt(first, this.#deps.clock.monotonicMs(), 60_000);
     }
+  }
+
+  /** An era of `source` mode has no segment yet when it opens: its first will be the one after the last before it. */
+  #firstOrdinal(era: EraOpened): number {
+    const own = this.timeline.segmentAt(era.era, era.frame);
+    if (own || era.previousEnd === null) return own?.ordinal ?? 0;
+    const before = this.timeline.eras().findLast((known) => known.era < era.era);
+    const last = before ? this.timeline.segmentAt(before.era, era.previousEnd - 1) : null;
+    return last ? last.ordinal + 1 : 0;
+  }
+
+  #count({ ordinal }: Boundary): void {
+    if (ordinal <= this.#newestBoundary) return;
+    if (ordinal !== this.#newestBoundary + 1) this.#oldestBoundary = ordinal;
+    this.#newestBoundary = ordinal;
+  }
+
+  /** Boundaries that no chunk can belong to any more need no memory. */
+  #forget(): void {
+    const making = [...this.tracks.values()].filter((track) => !track.finished).map((track) => track.nextOrdinal);
+    const from = Math.max(Math.min(...making) - BOUNDARIES_KEPT, this.#newestBoundary - BOUNDARIES_MAX);
+    if (from <= this.#oldestBoundary || from > this.#newestBoundary) return;
+    this.timeline.forgetBefore(from);
+    this.#oldestBoundary = from;
   }
 
   addTrack(name: string, kind: Track["kind"], nextOrdinal: number): Track {
@@ -315,9 +349,13 @@ export class Session {
 
   /** The publisher is away: nothing comes, and nothing is wrong with that. */
   isInHole(track: Track): boolean {
-    const planned = track.nextPlanned();
-    if (planned === null) return this.timeline.end !== null;
-    return this.timeline.holeCoverage(planned.segment.era, planned.segment.start, planned.segment.end) !== "none";
+    const segment = track.nextSegment();
+    if (segment === null) return this.timeline.end !== null;
+    const { era, ordinal, start, end } = segment;
+    if (this.timeline.holeCoverage(era, start, end) !== "none") return true;
+    const before = this.timeline.segment(ordinal - 1);
+    // In `source` mode a hole is told in whole segments, each when it is over.
+    return end === OPEN_END && track.growing === null && before !== null && this.timeline.isGap(before);
   }
 
   /** From time to time: try the disk again, give up what nobody sends. */

@@ -3,31 +3,46 @@
 import { assert } from "#base/assert.ts";
 import { PlatformError } from "#base/errors.ts";
 import type { CmafInit } from "#media/cmaf/read-init.ts";
-import type { Rendition } from "#media/ladder/rendition.ts";
 import { timescaleOf } from "#media/ladder/rendition.ts";
-import type { EraOpened } from "#media/session-log/entries.ts";
+import { OPEN_END } from "#media/session-log/stretch.ts";
 import type { Segment, Timeline } from "#media/session-log/timeline.ts";
-import { ticksToNs, timeOf } from "#media/time/rate.ts";
+import { nsToTicks, spanNs, ticksToNs, timeOf } from "#media/time/rate.ts";
+import { Ahead, type Arrived } from "./ahead.ts";
+import { peakAtEnd } from "./bitrate.ts";
 import type { HeldPart, HeldSegment, SegmentHead } from "./held.ts";
 import { sealSegment } from "./held.ts";
-import { type PlannedPart, plannedParts, renditionOf, ticksAt } from "./planned-parts.ts";
+import { endOf, type NextPart, type Plan, type Progress } from "./plan.ts";
+import { planFor } from "./plan-for.ts";
+import { renditionOf } from "./planned-parts.ts";
 
 export type HeldInit = Readonly<{ bytes: Buffer; init: CmafInit }>;
 
 /** The segment whose parts come now. */
-export type Growing = { readonly segment: Segment; readonly startTicks: number; readonly parts: HeldPart[] };
+export type Growing = {
+  readonly segment: Segment;
+  readonly startTicks: number;
+  readonly parts: HeldPart[];
+  /** Its sender has said that no part follows. */
+  ended: boolean;
+};
 
 /** What a track needs of its session. */
 export type TrackHost = Readonly<{
   timeline: Timeline;
   /** Position of the newest decision in it. */
   logPosition: () => number;
+  /** Segments below are not in the timeline: their place in time was forgotten. */
+  oldestKnown: () => number;
   aheadBytesMax: number;
   /** A part or a segment can be listed that could not before. */
   published: (track: Track) => void;
   /** To be journalled. @param record shares the segment's memory */
   sealed: (track: Track, segment: HeldSegment, record: Buffer) => void;
 }>;
+
+/** Segments that are listed as gaps when the log has forgotten them; of more the list begins anew behind them. */
+const SKIPPED_MAX = 100;
+const SKIPPED_KEEP_MS = 60_000;
 
 export type Taken = "new" | "known" | "differs";
 
@@ -58,8 +73,7 @@ export class Track {
   publishedMs: number;
   readonly #timeline: Timeline;
   readonly #host: TrackHost;
-  readonly #ahead = new Map<string, { planned: PlannedPart; part: HeldPart; producedNs: bigint | null }>();
-  #aheadBytes = 0;
+  readonly #ahead: Ahead;
 
   /** @param nextOrdinal first segment it can have */
   constructor(name: string, kind: Track["kind"], host: TrackHost, nextOrdinal: number, nowMs: number) {
@@ -69,6 +83,7 @@ export class Track {
     this.publishedMs = nowMs;
     this.#timeline = host.timeline;
     this.#host = host;
+    this.#ahead = new Ahead(host.aheadBytesMax);
   }
 
   get hasMedia(): boolean {
@@ -86,24 +101,39 @@ export class Track {
   }
 
   /** Keep a part. Call `advance` to publish it.
-   *  @param producedNs when its newest frame came, TAI; null when the sender did not say
+   *  @param segment the one it belongs to; gone when that is older than anybody remembers
    *  @throws PlatformError origin.busy when too much waits behind a missing part */
-  take(planned: PlannedPart, part: HeldPart, producedNs: bigint | null): Taken {
-    const known = this.#known(planned);
-    if (known !== null) return known === "gone" || sameBytes(known.bytes, part.bytes) ? "known" : "differs";
-    if (this.#aheadBytes + part.bytes!.byteLength > this.#host.aheadBytesMax)
-      throw new PlatformError("origin.busy", `Too much of ${this.name} came ahead of a part that is missing.`);
-    this.#ahead.set(`${planned.segment.ordinal}.${planned.number}`, { planned, part, producedNs });
-    this.#aheadBytes += part.bytes!.byteLength;
-    return "new";
+  take(arrived: Arrived, segment: Segment | "gone"): Taken {
+    const known = segment === "gone" ? "gone" : this.#known(arrived, segment.ordinal);
+    if (known === null) {
+      this.#ahead.add(arrived, this.name);
+      return "new";
+    }
+    if (known === "none") return "differs";
+    if (known !== "gone" && !sameBytes(known.bytes, arrived.part.bytes)) return "differs";
+    // Whoever sends it again may know by now what was not known then: that it was the last.
+    if (arrived.endsSegment && known === this.growing?.parts.at(-1)) this.growing.ended = true;
+    return "known";
   }
 
-  #known(planned: PlannedPart): HeldPart | "gone" | null {
-    const { ordinal } = planned.segment;
-    if (ordinal < this.nextOrdinal) return this.held(ordinal)?.parts[planned.number] ?? "gone";
-    if (this.growing?.segment.ordinal === ordinal && this.growing.parts[planned.number])
-      return this.growing.parts[planned.number]!;
-    return this.#ahead.get(`${ordinal}.${planned.number}`)?.part ?? null;
+  /** The part that is there at an arrival's place. none: what is there is cut elsewhere. */
+  #known({ era, part: { startTicks } }: Arrived, ordinal: number): HeldPart | "gone" | "none" | null {
+    const isIt = (part: HeldPart) => part.startTicks === startTicks;
+    if (ordinal < this.nextOrdinal) {
+      const held = this.held(ordinal);
+      return held?.parts.find(isIt) ?? (held === null || held.gap ? "gone" : "none");
+    }
+    if (this.growing?.segment.ordinal === ordinal) {
+      const last = this.growing.parts.at(-1)!;
+      if (startTicks < last.startTicks + last.durationTicks) return this.growing.parts.find(isIt) ?? "none";
+    }
+    return this.#ahead.at(era, startTicks)?.part ?? null;
+  }
+
+  /** Where a segment of it starts; null when nothing of it is here. */
+  startOf(ordinal: number): number | null {
+    if (this.growing?.segment.ordinal === ordinal) return this.growing.startTicks;
+    return this.held(ordinal)?.startTicks ?? null;
   }
 
   /** A whole segment that can still be fetched. */
@@ -127,70 +157,100 @@ export class Track {
     return changed;
   }
 
-  /** The part that comes next by what the log has said so far; null when the log has not come that far, or ended. */
-  nextPlanned(): PlannedPart | null {
+  /** The segment that is sealed next; null when the log has not come that far, ended, or goes on without it. */
+  nextSegment(): Segment | null {
+    return this.#now()?.segment ?? null;
+  }
+
+  /** The part that comes next; null when nobody can tell yet, or none comes. */
+  nextPart(): NextPart | null {
+    const now = this.#now();
+    return now ? now.plan.next(now.segment, this.#progress(now.segment)) : null;
+  }
+
+  #now(): { segment: Segment; plan: Plan } | null {
     const segment = this.finished ? null : this.#timeline.segment(this.nextOrdinal);
-    const rendition = segment && renditionOf(this.#timeline.eraOf(segment.era), this.name);
-    if (!segment || !rendition) return null;
-    const plannedOfSegment = plannedParts(this.#timeline, segment, rendition);
-    const planned = plannedOfSegment[this.growing?.parts.length ?? 0];
-    if (planned) return planned;
-    const next = this.#timeline.segment(segment.ordinal + 1);
-    const nextRendition = next && renditionOf(this.#timeline.eraOf(next.era), this.name);
-    return nextRendition ? (plannedParts(this.#timeline, next, nextRendition)[0] ?? null) : null;
+    const plan = segment && planFor(this.#timeline, this.#timeline.eraOf(segment.era), this.name);
+    return segment && plan && { segment, plan };
+  }
+
+  #progress({ ordinal, era }: Segment): Progress {
+    const { parts = [], startTicks = null, ended = false } = this.growing ?? {};
+    const before = this.listed.at(-1);
+    const joins = before?.ordinal === ordinal - 1 && before.era === era && !before.gap;
+    return { parts, startTicks, ended, joinsAt: joins ? before.startTicks + before.durationTicks : null };
   }
 
   /** One part or one segment further. */
   #step(): boolean {
-    const segment = this.#timeline.segment(this.nextOrdinal);
-    if (segment === null) {
-      this.finished = this.#timeline.end !== null;
-      return this.finished;
-    }
-    const era = this.#timeline.eraOf(segment.era);
-    const rendition = renditionOf(era, this.name);
-    if (rendition === null) {
-      this.finished = true;
-      this.left = true;
+    const now = this.#now();
+    if (now === null) return this.#leave() || this.#skipForgotten();
+    const { segment, plan } = now;
+    const progress = this.#progress(segment);
+    const isGap = progress.parts.length === 0 && this.#timeline.isGap(segment);
+    if (isGap || plan.isWhole(segment, progress, this.#ahead)) {
+      this.#seal(segment, plan);
       return true;
     }
-    const plannedOfSegment = plannedParts(this.#timeline, segment, rendition);
-    const parts = this.growing?.parts ?? [];
-    if (parts.length === plannedOfSegment.length || (parts.length === 0 && this.#timeline.isGap(segment))) {
-      this.#seal(segment, era, rendition, parts);
-      return true;
-    }
-    const next = this.#ahead.get(`${segment.ordinal}.${parts.length}`);
-    if (!next) return false;
-    this.#forget(next.planned);
-    this.#grow(segment, next.planned.startTicks, next.part);
+    const next = plan.pick(segment, progress, this.#ahead);
+    if (next === null) return false;
+    this.#ahead.remove(next);
+    this.#grow(segment, next.part);
+    this.growing!.ended = next.endsSegment;
     this.counters.parts += 1;
     this.counters.bytes += next.part.bytes!.byteLength;
-    this.newestFrameNs = next.producedNs ?? timeOf(era.rate, next.planned.frameEnd - 1);
+    this.newestFrameNs = next.producedNs ?? this.#lastFrameNs(segment, next.part);
     return true;
   }
 
-  #grow(segment: Segment, startTicks: number, part: HeldPart): void {
-    this.growing ??= { segment, startTicks, parts: [] };
+  /** The log ended, or goes on without this rendition. @returns whether that is news */
+  #leave(): boolean {
+    const segment = this.#timeline.segment(this.nextOrdinal);
+    if (this.finished || (segment === null && this.#timeline.end === null)) return false;
+    if (segment === null && this.nextOrdinal < this.#host.oldestKnown()) return false;
+    this.finished = true;
+    this.left = segment !== null;
+    return true;
+  }
+
+  /** The log does not remember any more where the next segments were: they are lost. */
+  #skipForgotten(): boolean {
+    const oldest = this.#host.oldestKnown();
+    const to = this.#timeline.segment(oldest);
+    if (this.finished || this.nextOrdinal >= oldest || to === null) return false;
+    const last = this.listed.at(-1);
+    const count = oldest - this.nextOrdinal;
+    this.growing = null;
+    if (!last || count > SKIPPED_MAX) this.beginAt(oldest, this.publishedMs, SKIPPED_KEEP_MS);
+    else this.#appendGap(last, timeOf(this.#timeline.eraOf(to.era).rate, to.start), count);
+    return true;
+  }
+
+  #lastFrameNs({ era }: Segment, part: HeldPart): bigint {
+    const { rate, frameRate, renditions } = this.#timeline.eraOf(era);
+    const timescale = timescaleOf(renditions.find(({ name }) => name === this.name)!, rate);
+    return ticksToNs(part.startTicks + part.durationTicks, timescale) - spanNs(frameRate, 1);
+  }
+
+  #grow(segment: Segment, part: HeldPart): void {
+    this.growing ??= { segment, startTicks: part.startTicks, parts: [], ended: false };
     this.growing.parts.push(part);
   }
 
-  #forget(planned: PlannedPart): void {
-    const key = `${planned.segment.ordinal}.${planned.number}`;
-    this.#aheadBytes -= this.#ahead.get(key)?.part.bytes?.byteLength ?? 0;
-    this.#ahead.delete(key);
-  }
-
-  #seal(segment: Segment, era: EraOpened, rendition: Rendition, parts: readonly HeldPart[]): void {
-    const startTicks = ticksAt(era, rendition, segment.start);
+  #seal(segment: Segment, plan: Plan): void {
+    const progress = this.#progress(segment);
+    const era = this.#timeline.eraOf(segment.era);
+    const timescale = timescaleOf(renditionOf(era, this.name)!, era.rate);
+    const { startTicks, durationTicks } = plan.extent(segment, progress);
+    const { parts } = progress;
     const head: SegmentHead = {
       ordinal: segment.ordinal,
       msn: segment.msn,
       era: segment.era,
       startTicks,
-      durationTicks: ticksAt(era, rendition, segment.end) - startTicks,
-      timescale: timescaleOf(rendition, era.rate),
-      startNs: ticksToNs(startTicks, timescaleOf(rendition, era.rate)),
+      durationTicks,
+      timescale,
+      startNs: ticksToNs(startTicks, timescale),
       boundaryNs: timeOf(era.rate, segment.end),
       discontinuity: segment.discontinuity,
       discontinuitiesBefore: this.#timeline.discontinuitiesBefore(segment),
@@ -209,79 +269,86 @@ export class Track {
     this.listed.push(segment);
     this.counters.segments += 1;
     if (segment.gap) this.counters.gaps += 1;
-    this.#measure();
+    this.peakBitrate = Math.max(this.peakBitrate, peakAtEnd(this.listed));
     this.unsaved.add(head.ordinal);
     this.#host.sealed(this, segment, record);
   }
 
-  /** Source: draft-pantos-hls-rfc8216bis-22, 4.4.6.2: the peak of any contiguous run between 0.5 and 1.5 targets */
-  #measure(): void {
-    let [bytes, seconds] = [0, 0];
-    for (let i = this.listed.length - 1; i >= 0; i -= 1) {
-      const segment = this.listed[i]!;
-      bytes += segment.bytes?.byteLength ?? 0;
-      seconds += segment.durationTicks / segment.timescale;
-      if (seconds > 1.5 * segment.targetDurationSeconds) return;
-      if (seconds >= 0.5 * segment.targetDurationSeconds)
-        this.peakBitrate = Math.max(this.peakBitrate, Math.ceil((bytes * 8) / seconds));
-    }
-  }
-
   /** The parts between the last published one and the first that waits are lost: publish behind them. */
   giveUpMissing(): void {
-    const first = [...this.#ahead.values()].map(({ planned }) => planned).sort(byPlace)[0];
-    if (!first) return;
-    while (
-      !this.finished &&
-      (this.nextOrdinal < first.segment.ordinal || (this.growing?.parts.length ?? 0) < first.number)
-    ) {
-      const missing = this.nextPlanned();
-      if (missing === null) break;
-      this.#lose(missing);
+    for (let now = this.#now(); now !== null; now = this.#now()) {
+      const { segment, plan } = now;
+      const progress = this.#progress(segment);
+      const first = this.#ahead.first();
+      if (first === null || plan.pick(segment, progress, this.#ahead)) return;
+      const ordinal = this.#ordinalOf(first);
+      const isHere = ordinal === segment.ordinal;
+      if (ordinal === null || ordinal < segment.ordinal || (isHere && first.part.startTicks < (endOf(progress) ?? 0))) {
+        this.#ahead.remove(first); // cut elsewhere than what is there: no part will ever lead to it
+        continue;
+      }
+      const missing = plan.missing(segment, progress, isHere ? first.part.startTicks : null);
+      for (const part of missing) this.#grow(segment, part);
+      if (isHere && missing.length === 0) this.#ahead.remove(first);
+      else if (!isHere) this.#seal(segment, plan);
     }
   }
 
-  #lose({ segment, startTicks, durationTicks }: PlannedPart): void {
-    this.#grow(segment, startTicks, { startTicks, durationTicks, independent: false, bytes: null });
-    this.#step(); // seals the segment when that was its last part
+  #ordinalOf({ era, part, startsSegment }: Arrived): number | null {
+    const known = this.#timeline.eras().find((one) => one.era === era);
+    const plan = known && planFor(this.#timeline, known, this.name);
+    try {
+      const placed = plan?.place({ ...part, startsSegment }) ?? "gone";
+      return placed === "gone" ? null : placed.segment.ordinal;
+    } catch (error) {
+      if (error instanceof PlatformError) return null; // the log said since that there is no such place
+      throw error;
+    }
   }
 
   /** Nothing will come any more: gaps up to the session's last number, so that all renditions end at the same one. */
   finish(lastMsn: number, msnBase: number): void {
     while (!this.finished && this.nextOrdinal + msnBase <= lastMsn) {
-      const missing = this.nextPlanned();
-      if (missing === null || this.#timeline.segment(this.nextOrdinal) === null) break;
-      this.#lose(missing);
+      const now = this.#now();
+      if (now === null || now.segment.end === OPEN_END) break;
+      for (const part of now.plan.missing(now.segment, this.#progress(now.segment), null))
+        this.#grow(now.segment, part);
+      this.#seal(now.segment, now.plan);
     }
-    while (!this.left && this.listed.length > 0 && this.nextOrdinal + msnBase <= lastMsn) this.#appendGapAfterLast();
+    const last = this.listed.at(-1);
+    if (!this.left && last && this.nextOrdinal + msnBase <= lastMsn)
+      this.#appendGap(last, null, lastMsn + 1 - msnBase - this.nextOrdinal);
     if (this.growing && this.growing.segment.msn > lastMsn) this.growing = null;
     this.finished = true;
     this.#ahead.clear();
-    this.#aheadBytes = 0;
     this.#host.published(this);
   }
 
-  /** A number that a playlist may have shown, and nobody knows of what any more. */
-  #appendGapAfterLast(): void {
-    const last = this.listed.at(-1)!;
+  /** Numbers that a playlist may have shown, or others have, and nobody knows of what any more.
+   *  @param untilNs where they end together; null: nothing follows */
+  #appendGap(last: HeldSegment, untilNs: bigint | null, count: number): void {
     this.growing = null;
-    const startTicks = last.startTicks + last.durationTicks;
-    const durationTicks = last.targetDurationSeconds * last.timescale;
-    this.#append(
-      {
-        ...last,
-        ordinal: last.ordinal + 1,
-        msn: last.msn + 1,
+    let at = last;
+    for (let left = count; left > 0; left -= 1) {
+      const startTicks = at.startTicks + at.durationTicks;
+      const spanTicks = untilNs === null ? 0 : (nsToTicks(untilNs, at.timescale) - startTicks) / left;
+      const durationTicks =
+        untilNs === null ? at.targetDurationSeconds * at.timescale : Math.max(1, Math.floor(spanTicks));
+      const head = {
+        ...at,
+        ordinal: at.ordinal + 1,
+        msn: at.msn + 1,
         startTicks,
         durationTicks,
-        startNs: ticksToNs(startTicks, last.timescale),
-        boundaryNs: last.boundaryNs,
+        startNs: ticksToNs(startTicks, at.timescale),
+        boundaryNs: untilNs === null ? at.boundaryNs : ticksToNs(startTicks + durationTicks, at.timescale),
         discontinuity: false,
-        discontinuitiesBefore: last.discontinuitiesBefore + (last.discontinuity ? 1 : 0),
+        discontinuitiesBefore: at.discontinuitiesBefore + (at.discontinuity ? 1 : 0),
         gap: true,
-      },
-      [],
-    );
+      };
+      this.#append(head, []);
+      at = this.listed.at(-1)!;
+    }
   }
 
   /** Take back what a journal held. Segments come in order. */
@@ -293,7 +360,7 @@ export class Track {
     if (segment.gap) this.counters.gaps += 1;
     this.counters.parts += segment.parts.length;
     this.counters.bytes += segment.bytes?.byteLength ?? 0;
-    this.#measure();
+    this.peakBitrate = Math.max(this.peakBitrate, peakAtEnd(this.listed));
   }
 
   /** An era has it again, or for the first time: go on with that era's first segment. What was listed before does not
@@ -330,8 +397,4 @@ export class Track {
 
 function sameBytes(a: Buffer | null, b: Buffer | null): boolean {
   return a === null || b === null || a.equals(b);
-}
-
-function byPlace(a: PlannedPart, b: PlannedPart): number {
-  return a.segment.ordinal - b.segment.ordinal || a.number - b.number;
 }

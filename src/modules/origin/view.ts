@@ -134,8 +134,8 @@ function mapOf(session: Session, track: Track, era: number): string | null {
 }
 
 function hintOf(session: Session, track: Track): string | null {
-  const planned = track.nextPlanned();
-  return planned && `${stemOf(session, track, planned.segment.era, planned.segmentStartTicks)}.${planned.number}.m4s`;
+  const next = track.nextPart();
+  return next && `${stemOf(session, track, next.era, next.segmentStartTicks)}.${next.number}.m4s`;
 }
 
 function reportsOf(session: Session, own: string): RenditionReport[] {
