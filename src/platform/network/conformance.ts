@@ -3,12 +3,16 @@ import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { PlatformError } from "#base/errors.ts";
-import type { Listener, Network, TcpConnection } from "./network.ts";
+import type { Certificate, Listener, Network, TcpConnection, UdpPeer, UdpSocket } from "./network.ts";
 
 export type NetworkUnderTest = Readonly<{
   network: Network;
   /** Called between turns of the event loop: a driver on a simulated clock moves it here. */
   pump(): void;
+  /** Of "localhost" and 127.0.0.1, and what a client trusts it by. */
+  tls: Certificate & Readonly<{ authority: string }>;
+  /** Datagrams may come late, twice or never. */
+  isLossy?: boolean;
 }>;
 
 const HOST = "127.0.0.1";
@@ -148,6 +152,121 @@ export function networkConformance(name: string, create: () => NetworkUnderTest)
       network.listenTcp({ host: HOST, port }, () => {}),
       (error) => coded("network.address_in_use")(error) && (error as Error).message.includes(String(port)),
     );
+  });
+
+  test(`${name}: TLS: bytes both ways, end, and a port that is only reached by its kind`, {
+    timeout: 10_000,
+  }, async () => {
+    const { network, pump, tls } = create();
+    const wait = until(pump);
+    const accepted: TcpConnection[] = [];
+    const address = { host: HOST, port: 0, tls };
+    const listener = await network.listenTls(address, (connection) => accepted.push(connection));
+    try {
+      const { authority } = tls;
+      const client = await network.connectTls({ host: HOST, port: listener.port, timeoutMs: 5000, authority });
+      await wait(() => accepted.length === 1);
+      const [atClient, atServer] = [watch(client), watch(accepted[0]!)];
+      client.write(Buffer.alloc(100_000, 5));
+      accepted[0]!.write(Buffer.from("hello"));
+      await wait(() => atServer.bytes.length === 100_000 && atClient.bytes.length === 5);
+      assert.match(accepted[0]!.remote, /^127\.0\.0\.1:\d+$/);
+      client.end();
+      await wait(() => atServer.closed !== null && atClient.closed !== null);
+      assert.deepEqual([atServer.closed, atClient.closed], [{ error: null }, { error: null }]);
+      await assert.rejects(
+        network.listenTls({ host: HOST, port: listener.port, tls }, () => {}),
+        coded("network.address_in_use"),
+      );
+    } finally {
+      await listener.close();
+    }
+  });
+
+  /** A socket and what it received. */
+  const receiving = async ({ network }: NetworkUnderTest, change: object = {}) => {
+    const received: { bytes: Buffer; from: UdpPeer }[] = [];
+    const address = { host: HOST, port: 0, receiveBufferBytes: 100_000, ...change };
+    const socket = await network.openUdp(address, (bytes, from) => received.push({ bytes, from }));
+    return { socket, received };
+  };
+  /** Sends until something of it is there: the line may lose datagrams. */
+  const sendUntil = async (subject: NetworkUnderTest, send: () => void, holds: () => boolean) => {
+    while (!holds()) {
+      send();
+      for (let i = 0; i < 10 && !holds(); i += 1) await until(subject.pump)(alternately());
+    }
+  };
+  const udp = (title: string, body: (subject: NetworkUnderTest, opened: UdpSocket[]) => Promise<void>) =>
+    test(`${name}: UDP: ${title}`, { timeout: 10_000 }, async () => {
+      const opened: UdpSocket[] = [];
+      try {
+        await body(create(), opened);
+      } finally {
+        for (const socket of opened) await socket.close();
+      }
+    });
+
+  udp("datagrams keep their borders and say where they come from", async (subject, opened) => {
+    const a = await receiving(subject);
+    const b = await receiving(subject);
+    opened.push(a.socket, b.socket);
+    assert.ok(b.socket.receiveBufferBytes > 0);
+    for (const size of [1, 1316, 1472]) {
+      const sent = Buffer.alloc(size, size % 251);
+      const arrived = () => b.received.find(({ bytes }) => bytes.length === size);
+      await sendUntil(
+        subject,
+        () => a.socket.send(sent, { host: HOST, port: b.socket.port }),
+        () => arrived() !== undefined,
+      );
+      assert.deepEqual(arrived(), { bytes: sent, from: { host: HOST, port: a.socket.port } });
+    }
+    assert.equal(a.received.length, 0);
+    const drops = await b.socket.drops();
+    assert.ok(drops === null || drops === 0, `${drops} drops`);
+  });
+
+  udp("a port in use is refused; a closed one is free again and gets nothing", async (subject, opened) => {
+    const a = await receiving(subject);
+    const { port } = a.socket;
+    await assert.rejects(receiving(subject, { port }), (error) => {
+      assert.ok(coded("network.address_in_use")(error) && (error as Error).message.includes(String(port)));
+      return true;
+    });
+    await a.socket.close();
+    const again = await receiving(subject, { port });
+    const from = await receiving(subject);
+    opened.push(again.socket, from.socket);
+    await sendUntil(
+      subject,
+      () => from.socket.send(Buffer.of(1), { host: HOST, port }),
+      () => again.received.length > 0,
+    );
+    assert.equal(a.received.length, 0);
+  });
+
+  udp("a group reaches all that joined it, and of the port no other group", async (subject, opened) => {
+    const [group, other] = ["239.255.77.1", "239.255.77.2"];
+    const joined = (own: string, port: number, source?: string) =>
+      receiving(subject, {
+        host: own,
+        port,
+        multicast: { group: own, interface: HOST, ...(source === undefined ? {} : { source }) },
+      });
+    const first = await joined(group, 0);
+    const { port } = first.socket;
+    const second = await joined(group, port);
+    const elsewhere = await joined(other, port);
+    const picky = await joined(group, port, "127.0.0.2"); // a sender that is nobody here
+    const from = await receiving(subject);
+    opened.push(first.socket, second.socket, elsewhere.socket, picky.socket, from.socket);
+    await sendUntil(
+      subject,
+      () => from.socket.send(Buffer.of(7), { host: group, port }),
+      () => first.received.length > 0 && second.received.length > 0,
+    );
+    assert.deepEqual([elsewhere.received.length, picky.received.length], [0, 0]);
   });
 }
 

@@ -23,3 +23,13 @@ export function listenError(address: Readonly<{ host: string; port: number }>, c
       return cause;
   }
 }
+
+/** Why a multicast group cannot be joined. */
+export function joinError(group: string, local: string | undefined, cause: NodeJS.ErrnoException): Error {
+  const on = local === undefined ? "" : ` on ${local}`;
+  return new PlatformError(
+    "config.invalid",
+    `The group ${group} cannot be joined${on} (${cause.code ?? cause.message}): name a multicast group, and as \`interface\` an address that one of this machine's interfaces has.`,
+    { cause },
+  );
+}

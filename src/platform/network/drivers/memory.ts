@@ -1,10 +1,11 @@
-// TCP inside one process, over a clock that may be simulated: what was written arrives when the clock has moved, in the
+// TCP, TLS and UDP inside one process, over a clock that may be simulated: what was written arrives when the clock has moved, in the
 // pieces and with the delays that a seed decides, or not at all when the seed cuts the line. A protocol that works here
 // for a thousand seeds does not depend on where packets happen to end.
 import type { Clock, Timer } from "#base/clock.ts";
 import { PlatformError } from "#base/errors.ts";
 import type { Random } from "#base/random.ts";
 import type { Network, TcpConnection } from "../network.ts";
+import { MemoryDatagrams } from "./memory-udp.ts";
 
 export type MemoryFaults = Readonly<{
   random: Random;
@@ -14,6 +15,9 @@ export type MemoryFaults = Readonly<{
   pieceBytesMax?: number;
   /** Chance, per arrival, that the connection is reset instead. */
   cut?: number;
+  /** Chances, per datagram, that it never arrives, or arrives twice. Delays differ, so datagrams overtake each other. */
+  loss?: number;
+  repeat?: number;
 }>;
 
 /** From here on `write` says that the peer is slow, as node:net does. */
@@ -22,40 +26,54 @@ const FIRST_FREE_PORT = 49_152;
 
 type Acceptor = { accept: (connection: TcpConnection) => void; open: Set<End> };
 
+/** TLS is TCP here, as nobody listens on the line; but each is only reached by its own kind. Certificates are not read. */
 export function memoryNetwork(clock: Clock, faults?: MemoryFaults): Network {
-  const acceptors = new Map<number, Acceptor>();
+  const acceptors = { tcp: new Map<number, Acceptor>(), tls: new Map<number, Acceptor>() };
+  const datagrams = new MemoryDatagrams(clock, faults);
+  const isTaken = (port: number) => acceptors.tcp.has(port) || acceptors.tls.has(port);
   let nextPort = FIRST_FREE_PORT;
   const freePort = () => {
-    while (acceptors.has(nextPort)) nextPort += 1;
+    while (isTaken(nextPort)) nextPort += 1;
     return nextPort++;
   };
-  return {
-    async listenTcp({ host, port }, onConnection) {
-      if (acceptors.has(port))
-        throw new PlatformError("network.address_in_use", `Somebody already listens on port ${port}: choose another.`);
-      const own = port === 0 ? freePort() : port;
-      const open = new Set<End>();
-      acceptors.set(own, { accept: onConnection, open });
-      const close = async () => {
-        acceptors.delete(own);
-        for (const end of open) end.destroy();
-      };
-      return { host, port: own, close };
-    },
 
-    async connectTcp({ host, port }) {
-      const acceptor = acceptors.get(port);
-      if (!acceptor)
-        throw new PlatformError("network.unreachable", `Cannot connect to ${host}:${port}: nobody listens there.`);
-      const here = new End(clock, `${host}:${port}`, faults);
-      const there = new End(clock, `${host}:${freePort()}`, faults);
-      here.join(there);
-      there.join(here);
-      acceptor.open.add(there);
-      there.onClose(() => acceptor.open.delete(there));
-      acceptor.accept(there);
-      return here;
-    },
+  async function listen(
+    kind: "tcp" | "tls",
+    { host, port }: Readonly<{ host: string; port: number }>,
+    accept: (connection: TcpConnection) => void,
+  ) {
+    if (isTaken(port))
+      throw new PlatformError("network.address_in_use", `Somebody already listens on port ${port}: choose another.`);
+    const own = port === 0 ? freePort() : port;
+    const open = new Set<End>();
+    acceptors[kind].set(own, { accept, open });
+    const close = async () => {
+      acceptors[kind].delete(own);
+      for (const end of open) end.destroy();
+    };
+    return { host, port: own, close };
+  }
+
+  async function connect(kind: "tcp" | "tls", { host, port }: Readonly<{ host: string; port: number }>) {
+    const acceptor = acceptors[kind].get(port);
+    if (!acceptor)
+      throw new PlatformError("network.unreachable", `Cannot connect to ${host}:${port}: nobody listens there.`);
+    const here = new End(clock, `${host}:${port}`, faults);
+    const there = new End(clock, `${host}:${freePort()}`, faults);
+    here.join(there);
+    there.join(here);
+    acceptor.open.add(there);
+    there.onClose(() => acceptor.open.delete(there));
+    acceptor.accept(there);
+    return here;
+  }
+
+  return {
+    listenTcp: (address, onConnection) => listen("tcp", address, onConnection),
+    listenTls: (address, onConnection) => listen("tls", address, onConnection),
+    connectTcp: (address) => connect("tcp", address),
+    connectTls: (address) => connect("tls", address),
+    openUdp: async (address, onDatagram) => datagrams.open(address, onDatagram),
   };
 }
 
