@@ -3,7 +3,7 @@
 import { createSocket, type Socket } from "node:dgram";
 import { isIPv6 } from "node:net";
 import type { UdpAddress, UdpPeer, UdpSocket } from "../network.ts";
-import { dropsOf, inodeOf, type SocketInode } from "./kernel-drops.ts";
+import { dropsOf, inodeOf } from "./kernel-drops.ts";
 import { joinError, listenError } from "./listen-error.ts";
 
 /** Linux doubles what is asked for and tells the double: the other half is for its own book-keeping. Source: socket(7) */
@@ -28,13 +28,13 @@ export async function openUdp(
   socket.on("error", (error) => {
     for (const listener of listeners.splice(0)) listener(error);
   });
-  const inode: Promise<SocketInode | null> = inodeOf(family, real);
+  const inode = await inodeOf(family, real);
   return {
     host,
     port: real,
     receiveBufferBytes: grown(socket, receiveBufferBytes),
     send: (bytes, to) => socket.send(bytes, to.port, to.host, () => {}),
-    drops: async () => dropsOf(await inode),
+    drops: () => dropsOf(inode),
     onError: (listener) => void listeners.push(listener),
     close: () => closed(socket),
   };
