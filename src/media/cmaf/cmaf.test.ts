@@ -148,7 +148,7 @@ test("what is no CMAF is refused with a code", () => {
   ]);
   assert.equal(refusal(hugeMdat), "media.malformed");
   const other = Buffer.from(init);
-  other.write("av01", other.indexOf("avc1"), "latin1");
+  other.write("vp09", other.indexOf("avc1"), "latin1");
   assert.equal(refusal(other), "media.unsupported");
   const wrongSum = Buffer.from(part);
   wrongSum[wrongSum.indexOf("trun") + 19] = 0xee; // size of the first sample

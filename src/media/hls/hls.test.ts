@@ -136,7 +136,7 @@ test("no part's printed duration exceeds the target, at any rate", () => {
 
 test("the multivariant playlist, in full", () => {
   const audio = { group: "audio", name: "a128", language: "eng", channels: 2, uri: "a128.m3u8", default: true };
-  const video = { width: 1280, height: 720, framesPerSecond: 30_000 / 1001 };
+  const video = { width: 1280, height: 720, framesPerSecond: 30_000 / 1001, range: "SDR" } as const;
   const variant = { uri: "v720.m3u8", bandwidth: 3_000_000, averageBandwidth: 2_000_000, video, audio: "audio" };
   assert.equal(
     writeMultivariant({ audio: [audio], variants: [{ ...variant, codecs: ["avc1.64001f", "mp4a.40.2"] }] }),
@@ -144,7 +144,7 @@ test("the multivariant playlist, in full", () => {
 #EXT-X-VERSION:9
 #EXT-X-INDEPENDENT-SEGMENTS
 #EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="audio",NAME="a128",LANGUAGE="eng",DEFAULT=YES,AUTOSELECT=YES,CHANNELS="2",URI="a128.m3u8"
-#EXT-X-STREAM-INF:BANDWIDTH=3000000,AVERAGE-BANDWIDTH=2000000,CODECS="avc1.64001f,mp4a.40.2",RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO="audio"
+#EXT-X-STREAM-INF:BANDWIDTH=3000000,AVERAGE-BANDWIDTH=2000000,CODECS="avc1.64001f,mp4a.40.2",RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO="audio",VIDEO-RANGE=SDR
 v720.m3u8
 `,
   );

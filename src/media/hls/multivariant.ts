@@ -1,4 +1,5 @@
 // The multivariant playlist as text. Source: draft-pantos-hls-rfc8216bis-22, 4.4.6
+import type { VideoRange } from "#media/session-log/entries.ts";
 import { attributes, quoted } from "./text.ts";
 
 const VERSION = 9;
@@ -6,7 +7,7 @@ const VERSION = 9;
 export type AudioMedia = Readonly<{
   group: string;
   name: string;
-  /** ISO 639-2 or BCP 47; null when unknown. */
+  /** RFC 5646 (BCP 47); null when unknown. */
   language: string | null;
   channels: number;
   uri: string;
@@ -21,7 +22,7 @@ export type Variant = Readonly<{
   /** Of everything that plays with it, audio too (RFC 6381). */
   codecs: readonly string[];
   /** Null for audio only. */
-  video: Readonly<{ width: number; height: number; framesPerSecond: number }> | null;
+  video: Readonly<{ width: number; height: number; framesPerSecond: number; range: VideoRange }> | null;
   /** Group of its demuxed audio; null when it has none. */
   audio: string | null;
 }>;
@@ -52,6 +53,7 @@ export function writeMultivariant({ variants, audio }: Multivariant): string {
       RESOLUTION: video ? `${video.width}x${video.height}` : null,
       "FRAME-RATE": video ? video.framesPerSecond.toFixed(3) : null,
       AUDIO: variant.audio === null ? null : quoted(variant.audio),
+      "VIDEO-RANGE": video ? video.range : null,
       // No CLOSED-CAPTIONS: captions of the source are kept in the pictures and may begin at any time. NONE would be a
       // promise that there are none, and players (hls.js too) then do not look.
     };

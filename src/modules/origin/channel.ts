@@ -8,9 +8,10 @@ import { CACHE, sendError, sendMedia, sendText, TextBody } from "./answer.ts";
 import { HeldGroup, type Waiting } from "./held-requests.ts";
 import type { ChannelNumbers } from "./numbers.ts";
 import type { OriginOptions } from "./options.ts";
+import { multivariantOf, playableEra } from "./presentation.ts";
 import type { Session } from "./session.ts";
 import type { Track } from "./track.ts";
-import { type Chain, chainOf, type LiveEdge, liveEdgeOf, multivariantOf, playableEra, playlistOf } from "./view.ts";
+import { type Chain, chainOf, type LiveEdge, liveEdgeOf, playlistOf } from "./view.ts";
 
 /** What a held playlist request wants of its answer. */
 type Want = Readonly<{ delta: boolean; gzip: boolean }>;

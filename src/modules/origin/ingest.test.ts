@@ -136,7 +136,8 @@ withHouse("each refusal has its status", { clock: fastClock(50) }, async (house)
   assert.deepEqual(await send({ url: session.url("v360").replace("/news/", "/other/") }), [403, "api.forbidden"]);
   assert.deepEqual(await send({ url: `${house.url}/ingest/news.mpegts` }), [404, "api.not_found"]); // not ours
   assert.deepEqual(await send({ url: `${house.url}/ingest/news/what/ever` }), [404, "api.not_found"]);
-  assert.deepEqual(await send({ url: session.url("v360").split("?")[0]! }), [400, "api.bad_request"]);
+  assert.deepEqual(await send({ url: session.url("v360").split("?")[0]! }), [404, "api.not_found"]); // the gateway's
+  assert.deepEqual(await send({ url: session.url("v360").replace("era=0", "era=x") }), [400, "api.bad_request"]);
   assert.deepEqual(await send({ body: Buffer.concat(parts) }), [412, "origin.init_missing"]);
   assert.deepEqual(await send({ body: Buffer.from("GET / HTTP/1.1\r\n\r\n") }), [400, "media.malformed"]);
   assert.deepEqual(await send({ body: good.subarray(0, -10) }), [400, "media.truncated"]);

@@ -45,7 +45,7 @@ const KEEP_ALIVE_MS = 15_000;
 /** @returns false when the path is not ours */
 export function handleIngest(deps: IngestDeps, request: IncomingMessage, response: ServerResponse): boolean {
   const path = pathOf(request);
-  if (path === null || !OURS.test(path)) return false;
+  if (path === null || !OURS.test(path) || !namesSession(request)) return false;
   if (request.method !== "POST" && request.method !== "PUT") {
     response.writeHead(405, { allow: "POST, PUT", "content-length": 0, connection: "close" });
     response.end();
@@ -53,6 +53,11 @@ export function handleIngest(deps: IngestDeps, request: IncomingMessage, respons
   }
   receive(deps, path, request, response).catch((error) => refuse(deps, request, response, error));
   return true;
+}
+
+/** Encoders of others name none: theirs is the gateway's. */
+function namesSession(request: IncomingMessage): boolean {
+  return new URLSearchParams((request.url ?? "").split("?")[1] ?? "").has("session");
 }
 
 function pathOf(request: IncomingMessage): string | null {

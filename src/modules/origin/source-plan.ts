@@ -18,6 +18,8 @@ export class SourcePlan implements Plan {
   readonly #rendition: Rendition;
   /** A segment begins within so many ticks of its boundary. */
   readonly #slackTicks: number;
+  /** Half a frame of sound before the boundary is still nearest to it. */
+  readonly #nearestTicks: number;
 
   constructor(timeline: Timeline, era: EraOpened, rendition: Rendition) {
     this.#timeline = timeline;
@@ -25,6 +27,7 @@ export class SourcePlan implements Plan {
     this.#rendition = rendition;
     const isCopiedAudio = rendition.kind === "audio" && rendition.copied;
     this.#slackTicks = isCopiedAudio ? Math.ceil(rendition.samplesPerUnit * (1 + STRETCH_MAX)) : 0;
+    this.#nearestTicks = isCopiedAudio ? rendition.samplesPerUnit / 2 : 0;
   }
 
   place({ startTicks, startsSegment }: Claim): Placed | "gone" | null {
@@ -32,7 +35,8 @@ export class SourcePlan implements Plan {
     const near = this.#segmentAt(startTicks + this.#slackTicks) ?? this.#segmentAt(startTicks);
     if (near === null) return this.#outside(startTicks);
     if (startsSegment) return this.#beginning(startTicks, near);
-    const segment = this.#isAtStart(near, startTicks) ? near : (this.#segmentAt(startTicks) ?? near);
+    const isBehind = startTicks >= this.#ticksAt(near.start) - this.#nearestTicks;
+    const segment = isBehind ? near : (this.#segmentAt(startTicks) ?? near);
     if (segment.end === OPEN_END && startTicks > this.#ticksAt(segment.start) + this.#longestTicks()) return null;
     const segmentStartTicks = this.#slackTicks === 0 ? this.#ticksAt(segment.start) : null;
     return { segment, first: false, segmentStartTicks };
@@ -57,11 +61,6 @@ export class SourcePlan implements Plan {
   #eraEnd(): number | null {
     const later = this.#timeline.eras().find(({ era }) => era === this.#era.era + 1);
     return later ? later.previousEnd : (this.#timeline.end?.frame ?? null);
-  }
-
-  /** Half a frame of sound before the boundary still counts as behind it. */
-  #isAtStart(segment: Segment, startTicks: number): boolean {
-    return startTicks >= this.#ticksAt(segment.start) - this.#slackTicks / 2;
   }
 
   /** What lies further into an open segment belongs to one that the log has not told of yet. */

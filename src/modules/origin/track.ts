@@ -112,7 +112,10 @@ export class Track {
     if (known === "none") return "differs";
     if (known !== "gone" && !sameBytes(known.bytes, arrived.part.bytes)) return "differs";
     // Whoever sends it again may know by now what was not known then: that it was the last.
-    if (arrived.endsSegment && known === this.growing?.parts.at(-1)) this.growing.ended = true;
+    if (arrived.endsSegment && known === this.growing?.parts.at(-1) && !this.growing.ended) {
+      this.growing.ended = true;
+      this.#host.published(this); // another part is hinted now
+    }
     return "known";
   }
 
@@ -127,6 +130,9 @@ export class Track {
       const last = this.growing.parts.at(-1)!;
       if (startTicks < last.startTicks + last.durationTicks) return this.growing.parts.find(isIt) ?? "none";
     }
+    const before = this.listed.at(-1); // sound near a boundary may have gone to either side of it
+    const isBefore = before?.era === era && !before.gap && startTicks < before.startTicks + before.durationTicks;
+    if (isBefore) return before.parts.find(isIt) ?? "none";
     return this.#ahead.at(era, startTicks)?.part ?? null;
   }
 

@@ -1,9 +1,8 @@
 // Playlists as views of the sessions: nothing here is kept, all of it can be made again from what the tracks hold.
 import type { MediaPlaylist, PlaylistSegment, RenditionReport } from "#media/hls/media-playlist.ts";
-import type { Multivariant } from "#media/hls/multivariant.ts";
-import { type Rendition, timescaleOf } from "#media/ladder/rendition.ts";
+import { timescaleOf } from "#media/ladder/rendition.ts";
 import type { EraOpened } from "#media/session-log/entries.ts";
-import { perSecond, ticksToNs } from "#media/time/rate.ts";
+import { ticksToNs } from "#media/time/rate.ts";
 import type { HeldSegment } from "./held.ts";
 import { renditionOf } from "./planned-parts.ts";
 import type { Session } from "./session.ts";
@@ -149,80 +148,4 @@ function reportsOf(session: Session, own: string): RenditionReport[] {
     const lastPart = last.parts.length > 0 ? last.parts.length - 1 : null;
     return [{ uri: `${name}.m3u8`, lastMsn: last.msn, lastPart }];
   });
-}
-
-/** Bits a second that boxes and descriptors add to a track, above its rate cap. */
-const OVERHEAD_BITRATE = 24_000;
-/** A rung's cap is kept over its buffer; consecutive segments may exceed it by this. */
-const CAP_MARGIN = 1.125;
-
-const AUDIO_GROUP = "audio";
-
-/** The newest era of which every rendition can be played; null when there is none. */
-export function playableEra(session: Session): EraOpened | null {
-  const playable = ({ era, renditions }: EraOpened) =>
-    renditions.length > 0 &&
-    renditions.every(({ name }) => {
-      const track = session.tracks.get(name);
-      return track?.hasMedia && track.inits.has(era);
-    });
-  return session.eras.findLast(playable) ?? null;
-}
-
-export function multivariantOf(session: Session, era: EraOpened): Multivariant {
-  const of = (name: string) => {
-    const track = session.tracks.get(name)!;
-    return { track, init: track.inits.get(era.era)!.init, uri: `${name}.m3u8` };
-  };
-  const audio = era.renditions.filter((rendition) => rendition.kind === "audio");
-  const video = era.renditions.filter((rendition) => rendition.kind === "video");
-  const audioRates = audio.map((rendition) => rates(of(rendition.name).track, capOf(rendition)));
-  const most = (key: "peak" | "mean") => Math.max(0, ...audioRates.map((rate) => rate[key]));
-  const audioCodecs = [...new Set(audio.map(({ name }) => of(name).init.codec))];
-
-  const variants = video.map((rendition) => {
-    const { name, width, height } = rendition;
-    const { track, init, uri } = of(name);
-    const { peak, mean } = rates(track, capOf(rendition));
-    const bandwidth = peak + most("peak");
-    return {
-      uri,
-      bandwidth,
-      averageBandwidth: Math.min(mean + most("mean"), bandwidth),
-      codecs: [init.codec, ...audioCodecs],
-      video: { width, height, framesPerSecond: perSecond(era.frameRate) },
-      audio: audio.length > 0 ? AUDIO_GROUP : null,
-    };
-  });
-  const audioOnly = audio.map((rendition) => {
-    const { track, init, uri } = of(rendition.name);
-    const { peak, mean } = rates(track, capOf(rendition));
-    const averageBandwidth = Math.min(mean, peak);
-    return { uri, bandwidth: peak, averageBandwidth, codecs: [init.codec], video: null, audio: null };
-  });
-  if (video.length === 0) return { variants: audioOnly, audio: [] };
-  const media = audio.map(({ name, language, channels }, i) => ({
-    group: AUDIO_GROUP,
-    name,
-    language: language === "und" ? null : language,
-    channels,
-    uri: `${name}.m3u8`,
-    default: i === 0,
-  }));
-  return { variants, audio: media };
-}
-
-/** What an encoder is held to, bit/s; 0 for what is copied. */
-function capOf(rendition: Rendition): number {
-  if (rendition.copied) return 0;
-  return rendition.kind === "video" ? rendition.maxBitrate * CAP_MARGIN : rendition.bitrate;
-}
-
-/** Peak: what the cap allows, so that it is the same from the first minute on, or what was measured if that is more. */
-function rates(track: Track, cap: number): { peak: number; mean: number } {
-  const peak = Math.max(Math.ceil(cap) + OVERHEAD_BITRATE, track.peakBitrate);
-  const whole = track.listed.filter((segment) => segment.bytes !== null);
-  const seconds = whole.reduce((sum, { durationTicks, timescale }) => sum + durationTicks / timescale, 0);
-  const bytes = whole.reduce((sum, segment) => sum + segment.bytes!.byteLength, 0);
-  return { peak, mean: seconds > 0 ? Math.ceil((bytes * 8) / seconds) : Math.ceil(cap) };
 }
