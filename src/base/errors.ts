@@ -19,6 +19,9 @@ const CODES = {
   "ingest.no_key_frame": { http: 422, retry: "never" }, // none within 10 s
   "ingest.no_data": { http: 408, retry: "later" }, // a publisher that sends nothing
   "ingest.too_fast": { http: 429, retry: "later" }, // more bytes a second than the channel allows
+  "ingest.gop_too_long": { http: 422, retry: "never" }, // copied pictures: a segment would exceed the target duration
+  "ingest.open_gop": { http: 422, retry: "never" }, // copied pictures: random access points that are no IDR
+  "ingest.over_limit": { http: 422, retry: "never" }, // more than the channel's limits allow
   "ingest.garbage": { http: 400, retry: "never" }, // no container found in the bytes
   "log.unknown_session": { http: 404, retry: "never" },
   "log.position_gone": { http: 410, retry: "never" }, // older than the ring

@@ -4,25 +4,28 @@ import { assert } from "#base/assert.ts";
 import type { Clock } from "#base/clock.ts";
 import { PlatformError } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
+import type { Channel } from "#media/channel.ts";
 import type { DemuxClock, DemuxEvent } from "#media/demux.ts";
+import { copies } from "#media/ladder/plan.ts";
 import { isCopied, type Rendition } from "#media/ladder/rendition.ts";
-import type { Decision, EndReason, Entry, Positioned, SessionOpened } from "#media/session-log/entries.ts";
+import type { EndReason, Entry, SessionOpened } from "#media/session-log/entries.ts";
 import { timeOf } from "#media/time/rate.ts";
 import { utcToTai } from "#media/time/tai.ts";
 import type { Journal, JournalFolder } from "#platform/journal/journal.ts";
 import type { IngestLimits } from "./limits.ts";
 import { SessionLog } from "./log/session-log.ts";
 import { PublisherGuard } from "./publisher-guard.ts";
+import { restoredLog, stateOf } from "./restored-session.ts";
 import { type RestoredSession, Sequencer } from "./sequencer.ts";
 import { type Remembered, type SessionFacts, SessionJournal } from "./session-journal.ts";
-import type { GatewaySession } from "./types.ts";
+import type { GatewaySession, Protocol } from "./types.ts";
+
+/** Transports that say themselves what is media. */
+const FRAMED: ReadonlySet<Protocol> = new Set(["rtmp", "rtmps", "cmaf"]);
 
 const PROGRESS_EVERY_MS = 1000;
 const NS_PER_MS = 1_000_000n;
 const NS_PER_SECOND = 1_000_000_000n;
-
-/** More positions than a second of any stream has: after a crash, numbers go on above all that were handed out. */
-const POSITIONS_SKIPPED = 1_000_000;
 
 export type SessionDeps = Readonly<{
   clock: Clock;
@@ -136,7 +139,7 @@ export class LiveSession {
   join(link: PublisherLink, clock: DemuxClock): void {
     assert.ok(!this.isBusy && !this.isEnded, "the session is free");
     if (this.#publisher) this.#dismiss(new PlatformError("publish.channel_busy", "Another connection took over."));
-    const guard = new PublisherGuard(this.#deps.clock, this.#deps.limits, link.protocol === "rtmp");
+    const guard = new PublisherGuard(this.#deps.clock, this.#deps.limits, FRAMED.has(link.protocol));
     this.#publisher = { link, guard };
     this.#protocol = link.protocol;
     this.#remote = link.remote;
@@ -231,7 +234,7 @@ export class LiveSession {
       anchorNs,
       msnBase: this.#opened.msnBase,
       tracks,
-      needs: needsOf(era?.renditions ?? null),
+      needs: needsOf(this.#facts.channel.ladder, era?.renditions ?? null),
       rate: era?.rate ?? null,
       log: { first: log.first, next: log.next, bytes: log.bytes, readers: log.readers },
       counters: { bytesIn, ...counters, readersCut: log.readersCut },
@@ -307,7 +310,8 @@ export class LiveSession {
       this.end("lost");
       return;
     }
-    const lastNs = timeOf(restored.era.rate, restored.next);
+    const { era, next } = restored.output.side;
+    const lastNs = timeOf(era.rate, next);
     const awayMs = Number((utcToTai(clock.utcNs()) - lastNs) / NS_PER_MS);
     this.#awaySinceMs = clock.monotonicMs() - Math.max(0, awayMs);
     log.info("ingest.session_restored", { awayMs, remote: facts.remote });
@@ -315,30 +319,9 @@ export class LiveSession {
   }
 }
 
-/** Before the anchor a worker is got ready: it takes longer to come than the first key frame. */
-function needsOf(renditions: readonly Rendition[] | null): GatewaySession["needs"] {
-  if (renditions === null) return { worker: true, packager: false };
-  return { worker: !renditions.every(isCopied), packager: renditions.some(isCopied) };
-}
-
-function restoredLog({ decisions, progress }: Remembered): {
-  decisions: readonly Positioned<Decision>[];
-  next: number;
-} {
-  const known = Math.max(progress?.position ?? 0, (decisions.at(-1)?.position ?? 0) + 1);
-  return { decisions, next: known + POSITIONS_SKIPPED };
-}
-
-/** Where the sequencer goes on; null when there is nothing to go on with. */
-function stateOf({ decisions, progress }: Remembered): RestoredSession | null {
-  const entries = decisions.map(({ entry }) => entry);
-  const era = entries.findLast((entry) => entry.kind === "era");
-  const tracks = entries.findLast((entry) => entry.kind === "tracks")?.tracks ?? [];
-  const anchor = entries.find((entry) => entry.kind === "anchor");
-  if (era === undefined || anchor === undefined || entries.at(-1)?.kind === "end") return null;
-  const since = entries.slice(entries.indexOf(era));
-  const frames = since.map((entry) => (entry.kind === "hole" ? entry.to : entry.kind === "splice" ? entry.frame : 0));
-  const next = Math.max(era.frame, progress?.era === era.era ? progress.frame : 0, ...frames);
-  const newestNs = progress?.newestNs ?? timeOf(era.rate, next);
-  return { era, next, tracks, anchorNs: anchor.timeNs, newestNs };
+/** Before the anchor, what the ladder lets expect: a worker takes longer to come than the first key frame. */
+function needsOf(ladder: Channel["ladder"], renditions: readonly Rendition[] | null): GatewaySession["needs"] {
+  if (renditions !== null) return { worker: !renditions.every(isCopied), packager: renditions.some(isCopied) };
+  const isAllCopied = ladder === "passthrough" || (ladder !== "auto" && ladder.every((rung) => "copy" in rung));
+  return { worker: !isAllCopied, packager: copies(ladder) };
 }

@@ -2,11 +2,13 @@
 // decoding can start. What waits is bounded in time and bytes, and usually it is nothing: encoders send their parameters
 // first and begin with a key frame.
 
+import { isInstantRefresh } from "#media/codec/video-stream.ts";
 import type { DemuxedUnit } from "#media/demux.ts";
+import { largestFirst } from "#media/ladder/plan.ts";
 import type { Track } from "#media/session-log/entries.ts";
 import { AUDIO_ONLY_RATE } from "#media/time/segmentation.ts";
 import { audioOf, videoOf } from "./plan-era.ts";
-import { type ChosenRate, chooseDeclared, chooseMeasured, measure } from "./source-rate.ts";
+import { type ChosenRate, chooseCopied, chooseDeclared, chooseMeasured, measure } from "./source-rate.ts";
 
 /** A unit with its sender's clock unwrapped. */
 export type TimedUnit = Readonly<{
@@ -34,7 +36,7 @@ const MISSING_VIDEO_MS = 3000;
 
 /** How long a rate that is not declared may take to be measured. */
 const MEASURE_MS_MAX = 2000;
-const RATE_DEFAULT: ChosenRate = Object.freeze({ rate: AUDIO_ONLY_RATE, sourceRate: AUDIO_ONLY_RATE });
+const RATE_DEFAULT: ChosenRate = Object.freeze({ rate: AUDIO_ONLY_RATE, sourceRate: AUDIO_ONLY_RATE, varies: false });
 
 const HELD_BYTES_MAX = 32 << 20;
 const HELD_UNITS_MAX = 8192;
@@ -52,9 +54,14 @@ export class Opening {
   #bytes = 0;
   #anchor: TimedUnit | null = null;
   dropped = 0;
+  /** Pictures are to be copied: the first is an instant refresh, and their rate is measured. */
+  copies: boolean;
+  /** Random access points that could not begin a copy. */
+  openPoints = 0;
 
-  constructor(timescale: number) {
+  constructor(timescale: number, copies: boolean) {
     this.#timescale = timescale;
+    this.copies = copies;
   }
 
   get tracks(): readonly Track[] {
@@ -77,6 +84,7 @@ export class Opening {
     const isVideo = this.#isVideo(timed);
     if (this.#canAnchor(timed)) this.#anchor ??= timed;
     if (isVideo && this.#anchor === null) {
+      if (timed.unit.randomAccess) this.openPoints += 1;
       this.dropped += 1; // nothing to decode it with
       return;
     }
@@ -93,8 +101,9 @@ export class Opening {
     if (!isFull && !this.#tracksKnown(nowMs)) return null;
     const video = videoOf(this.#tracks);
     if (video && !this.#isVideo(anchor)) return null;
-    const chosen = video ? this.#rate(nowMs - anchor.arrivedMs, isFull || !needsRate) : RATE_DEFAULT;
-    if (chosen === null) return null;
+    const mustDecide = isFull || (!needsRate && !this.copies);
+    const chosen = video ? this.#rate(nowMs - anchor.arrivedMs, mustDecide) : RATE_DEFAULT;
+    if (chosen === null || !(isFull || this.#companionsKnown(anchor, nowMs))) return null;
     return { tracks: this.#tracks, anchor, chosen, units: this.#units };
   }
 
@@ -113,13 +122,23 @@ export class Opening {
   }
 
   #rate(waitedMs: number, mustDecide: boolean): ChosenRate | null {
-    const declared = videoOf(this.#tracks)?.declaredRate;
-    if (declared) return chooseDeclared(declared);
+    const declared = videoOf(this.#tracks)?.declaredRate ?? null;
+    if (declared && !this.copies) return chooseDeclared(declared);
     const pictures = this.#units.filter((unit) => this.#isVideo(unit));
     const mustTake = mustDecide || waitedMs >= MEASURE_MS_MAX;
     const measured = measure(pictures, this.#timescale, !mustTake);
+    if (this.copies && (measured || mustTake)) return chooseCopied(declared, measured);
     if (measured) return chooseMeasured(measured.framesPerSecond);
     return mustTake ? RATE_DEFAULT : null;
+  }
+
+  /** Pictures of other sizes: it must be seen whether they begin where the leader does. */
+  #companionsKnown(anchor: TimedUnit, nowMs: number): boolean {
+    if (!this.copies || nowMs - anchor.arrivedMs >= MISSING_VIDEO_MS) return true;
+    const others = largestFirst(this.#tracks).slice(1);
+    return others.every(({ track }) =>
+      this.#units.some(({ unit, dtsTicks }) => unit.track === track && dtsTicks >= anchor.dtsTicks),
+    );
   }
 
   #isVideo({ unit }: TimedUnit): boolean {
@@ -127,8 +146,12 @@ export class Opening {
   }
 
   #canAnchor(timed: TimedUnit): boolean {
-    if (this.#isVideo(timed)) return timed.unit.randomAccess;
-    return videoOf(this.#tracks) === null && timed.unit.track === audioOf(this.#tracks)?.track;
+    const video = videoOf(this.#tracks);
+    if (video && this.#isVideo(timed)) {
+      const { randomAccess, payload } = timed.unit;
+      return randomAccess && (!this.copies || isInstantRefresh(video.codec, payload));
+    }
+    return video === null && timed.unit.track === audioOf(this.#tracks)?.track;
   }
 
   #forgetOldAudio(nowMs: number): void {

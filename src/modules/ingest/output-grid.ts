@@ -1,20 +1,17 @@
-// The output side of a session: which frames are given already, and the decisions that place the next ones. It appends
-// eras, holes, splices and the end, and never contradicts what a reader of the log may have concluded before.
+// The output side of a session whose pictures are encoded: which frames are given already, and the decisions that place
+// the next ones. It appends eras, holes, splices and the end, and never contradicts what a reader of the log may have
+// concluded before.
 import { assert } from "#base/assert.ts";
-import type { EndReason, Entry, EraOpened } from "#media/session-log/entries.ts";
+import type { EndReason, EraOpened } from "#media/session-log/entries.ts";
 import { indexAt, indexAtOrAfter, indexOnGridAtOrAfter, timeOf } from "#media/time/rate.ts";
 import { segmentStart } from "#media/time/segmentation.ts";
+import type { Cut, EntrySink, Left, OutputSide, Placed, Stamped } from "./output-side.ts";
 import type { EraPlan } from "./plan-era.ts";
-
-/** What a session log is to its writer. @returns the entry's position */
-export interface EntrySink {
-  append(entry: Entry): number;
-}
 
 /** Where a session stood when its process died. */
 export type GridState = Readonly<{ era: EraOpened; next: number }>;
 
-export class OutputGrid {
+export class OutputGrid implements OutputSide {
   readonly #sink: EntrySink;
   #era: EraOpened | null = null;
   #previous: EraOpened | null = null;
@@ -23,6 +20,8 @@ export class OutputGrid {
   /** Where the open segment begins that a splice or an era cut off the regular grid. */
   #cut = 0;
   #planned: { end: number; frame: number; plan: EraPlan } | null = null;
+  #decodeNs = 0n;
+  readonly problem = null;
   holes = 0;
 
   constructor(sink: EntrySink, state: GridState | null) {
@@ -57,17 +56,26 @@ export class OutputGrid {
     return timeOf(this.#open.rate, frame);
   }
 
-  /** Start an era at once: the first at the frame nearest to `timeNs`, a later one with a splice at the nearest free frame.
-   *  @returns the instant of its first frame */
-  openEra(plan: EraPlan, timeNs: bigint): bigint {
-    if (this.#era === null) this.#enter({ ...plan, era: 0, frame: indexAt(plan.rate, timeNs), previousEnd: null });
-    else {
-      this.#planned = null; // what was to come is in this plan
-      const oneFrame = this.#instant(this.#open.frame + 1); // an era without a frame would be none
-      this.cut(timeNs > oneFrame ? timeNs : oneFrame, { hole: true });
-      this.#sink.append({ kind: "splice", frame: this.#next, discontinuity: false }); // the era is one itself
-      this.#openAt(this.#next, indexOnGridAtOrAfter(this.#open.rate, this.#next, plan.rate), plan);
-    }
+  open(plan: EraPlan, timeNs: bigint): bigint {
+    this.#enter({ ...plan, era: 0, frame: indexAt(plan.rate, timeNs), previousEnd: null });
+    return this.#begin();
+  }
+
+  leave(timeNs: bigint): number {
+    this.#planned = null; // what was to come is in the plan that follows
+    const oneFrame = this.#instant(this.#open.frame + 1); // an era without a frame would be none
+    this.cut(timeNs > oneFrame ? timeNs : oneFrame, { hole: true });
+    this.#sink.append({ kind: "splice", frame: this.#next, discontinuity: false }); // the era is one itself
+    return this.#next;
+  }
+
+  follow({ era, end }: Left, plan: EraPlan): bigint {
+    this.#era = era; // maybe one of the other mode
+    this.#openAt(end, indexOnGridAtOrAfter(era.rate, end, plan.rate), plan);
+    return this.#begin();
+  }
+
+  #begin(): bigint {
     this.#floorNs = this.#instant(this.#next);
     return this.#floorNs;
   }
@@ -78,10 +86,8 @@ export class OutputGrid {
     this.#planned = { end, frame: indexOnGridAtOrAfter(this.#open.rate, end, plan.rate), plan };
   }
 
-  /** Leave off at the first free frame and go on at the free one nearest to `timeNs`: what is between is a hole, or shows
-   *  the frame before. Nothing before may come any more. @param splice with a discontinuity there, unless an era begins with one
-   *  @returns the instant at which it goes on */
-  cut(timeNs: bigint, { hole = false, splice = false }: { hole?: boolean; splice?: boolean }): bigint {
+  /** A splice is a discontinuity there, unless an era begins with one. */
+  cut(timeNs: bigint, { hole = false, splice = false }: Cut): bigint {
     const leaveOff = (frame: number) => (hole ? this.#hole(frame) : this.#settle(frame));
     while (this.#planned && this.#planned.end <= indexAt(this.#open.rate, timeNs)) {
       leaveOff(this.#planned.end);
@@ -97,8 +103,24 @@ export class OutputGrid {
     return this.#floorNs;
   }
 
-  /** Slot of a picture, on the grid of the era that its time lies in; null when that slot is past. */
-  place(timeNs: bigint): number | null {
+  nearest(timeNs: bigint): bigint {
+    return timeNs; // the slot is beside the time, not in its place
+  }
+
+  isFree(timeNs: bigint): boolean {
+    return this.#slotOf(timeNs) !== null;
+  }
+
+  place({ timeNs, decodeNs }: Stamped): Placed | null {
+    const index = this.#slotOf(timeNs);
+    if (index === null) return null;
+    if (decodeNs > this.#decodeNs) this.#decodeNs = decodeNs;
+    this.#took(timeNs);
+    return { index, timeNs, decodeNs: this.#decodeNs < timeNs ? this.#decodeNs : timeNs };
+  }
+
+  /** On the grid of the era that the time lies in; null when that slot is past. */
+  #slotOf(timeNs: bigint): number | null {
     if (this.#planned && indexAt(this.#planned.plan.rate, timeNs) >= this.#planned.frame) this.#openPlanned();
     const { rate, frame } = this.#open;
     const index = indexAt(rate, timeNs);
@@ -115,19 +137,21 @@ export class OutputGrid {
     return slot < this.#previous.frame || timeOf(this.#previous.rate, slot) < this.#floorNs ? null : slot;
   }
 
-  /** Frames that begin before `timeNs` are decided: they were given to a picture or repeat the one before. */
   settleTo(timeNs: bigint): void {
     if (this.#planned && indexAtOrAfter(this.#open.rate, timeNs) > this.#planned.end) this.#openPlanned();
     this.#settle(indexAtOrAfter(this.#open.rate, timeNs));
   }
 
-  /** A picture that was placed is in the log. */
-  took(timeNs: bigint): void {
+  lead(): void {} // boundaries are where they are; `settleTo` follows
+
+  heard(): void {} // empty slots repeat the picture before
+
+  #took(timeNs: bigint): void {
     const most = this.#planned?.end ?? Number.MAX_SAFE_INTEGER;
     this.#settle(Math.min(most, indexAt(this.#open.rate, timeNs) + 1));
   }
 
-  /** A hole as time passes: the rest of the open segment part by part, then whole segments. */
+  /** The rest of the open segment part by part, then whole segments. */
   holeUntil(nowNs: bigint): void {
     for (;;) {
       if (this.#planned && this.#next >= this.#planned.end) this.#openPlanned();
@@ -137,7 +161,6 @@ export class OutputGrid {
     }
   }
 
-  /** Nothing comes any more. A session that never began ends at frame 0. */
   end(reason: EndReason): void {
     this.#sink.append({ kind: "end", frame: this.#next, reason });
   }

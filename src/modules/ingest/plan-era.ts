@@ -2,8 +2,17 @@
 // take it from there, and none computes it again.
 import type { Channel } from "#media/channel.ts";
 import { largestFirst, planLadder } from "#media/ladder/plan.ts";
-import type { AudioTrack, EraOpened, Track, VideoTrack } from "#media/session-log/entries.ts";
 import {
+  type AudioRendition,
+  type CopiedAudio,
+  isCopied,
+  isEncodedAudio,
+  type Rendition,
+} from "#media/ladder/rendition.ts";
+import type { AudioTrack, EraOpened, Track, VideoTrack } from "#media/session-log/entries.ts";
+import type { Rate } from "#media/time/rate.ts";
+import {
+  AAC_FRAME_SAMPLES,
   AUDIO_ONLY_RATE,
   PART_MS_MIN,
   partFrames,
@@ -11,15 +20,26 @@ import {
   segmentFrames,
   targetDurationSeconds,
 } from "#media/time/segmentation.ts";
+import { SOURCE_TIMESCALE, tickRate } from "#media/time/source-ticks.ts";
 import type { ChosenRate } from "./source-rate.ts";
 
 export type EraPlan = Omit<EraOpened, "era" | "frame" | "previousEnd">;
+
+/** EXT-X-TARGETDURATION of copied pictures whose key frames come nobody knows how seldom. */
+const TARGET_SECONDS_UNKNOWN = 10;
+
+/** GOPs of whole frames at 1000/1001 of a rate are that much longer than declared, and none is a multiple by a hair. */
+const GOP_TOLERANCE = 0.0015;
+
+/** Frames of audio that a part holds at least: n or n + 1 of them differ by less than what players allow. */
+const AUDIO_FRAMES_MIN = 6;
 
 export function planEra(tracks: readonly Track[], chosen: ChosenRate, channel: Channel): EraPlan {
   const video = videoOf(tracks);
   const { rate, sourceRate } = video ? chosen : { rate: AUDIO_ONLY_RATE, sourceRate: AUDIO_ONLY_RATE };
   const renditions = planLadder(tracks, channel.ladder, rate);
-  const sampleRate = renditions.find((rendition) => rendition.kind === "audio")?.sampleRate ?? null;
+  if (renditions.some(isCopied)) return planCopied(renditions, video ? chosen : AUDIO_ONLY, channel);
+  const sampleRate = renditions.find(isEncodedAudio)?.sampleRate ?? null;
   const framesPerSegment = segmentFrames(rate, Math.round(channel.segmentSeconds * 1000));
   const framesPerPart = partFrames(rate, framesPerSegment, Math.max(PART_MS_MIN, channel.partSeconds * 1000));
   return {
@@ -34,6 +54,66 @@ export function planEra(tracks: readonly Track[], chosen: ChosenRate, channel: C
     sourceRate,
     renditions,
   };
+}
+
+const AUDIO_ONLY: ChosenRate = Object.freeze({ rate: AUDIO_ONLY_RATE, sourceRate: AUDIO_ONLY_RATE, varies: false });
+
+/** Some rendition is copied: frames are ticks, parts are cells. Where pictures come at no constant rate no part length
+ *  could keep all but the last of a segment above 85 % of PART-TARGET: each segment is one part. */
+function planCopied(renditions: readonly Rendition[], chosen: ChosenRate, channel: Channel): EraPlan {
+  const { sourceRate: frameRate, varies } = chosen;
+  const hasVideo = renditions.some(({ kind }) => kind === "video");
+  const rate = tickRate(varies || !hasWholeTicks(frameRate) ? null : frameRate);
+  const frames = segmentFrames(frameRate, Math.round(channel.segmentSeconds * 1000));
+  const audioMs = renditions.map((rendition) => (rendition.kind === "audio" ? audioFrameMs(rendition) : 0));
+  const longestAudioMs = Math.max(...audioMs);
+  const targetDuration = hasVideo
+    ? copiedTargetSeconds(channel, longestAudioMs)
+    : Math.max(1, Math.round((frames * frameRate.den) / frameRate.num + longestAudioMs / 1000));
+  const partMs = Math.max(PART_MS_MIN, channel.partSeconds * 1000, AUDIO_FRAMES_MIN * longestAudioMs);
+  const segmentTicks = varies ? Math.round(channel.segmentSeconds * rate.num) : ticksOf(frames, frameRate, rate);
+  const partTicks = varies
+    ? Math.ceil(Math.max(targetDuration, channel.segmentSeconds) + 1) * rate.num
+    : ticksOf(partFrames(frameRate, frames, partMs), frameRate, rate);
+  const partMsOf = (frameMs: number) => {
+    const cellMs = (partTicks * 1000) / rate.num;
+    return frameMs === 0 ? cellMs : Math.ceil(cellMs / frameMs - 1e-9) * frameMs;
+  };
+  return {
+    kind: "era",
+    mode: "source",
+    rate,
+    frameRate,
+    segmentFrames: segmentTicks,
+    partFrames: partTicks,
+    partTargetMs: varies ? targetDuration * 1000 : Math.ceil(Math.max(...[0, ...audioMs].map(partMsOf)) - 1e-9),
+    targetDurationSeconds: targetDuration,
+    sourceRate: frameRate,
+    renditions,
+  };
+}
+
+/** The smallest multiple of the declared GOP that is at least a segment, as EXTINF rounds it. */
+function copiedTargetSeconds({ gopSeconds, segmentSeconds }: Channel, longestAudioMs: number): number {
+  if (gopSeconds === null) return Math.max(TARGET_SECONDS_UNKNOWN, Math.ceil(segmentSeconds));
+  const gops = Math.max(1, Math.ceil((segmentSeconds / gopSeconds) * (1 - GOP_TOLERANCE)));
+  return Math.max(1, Math.round(gops * gopSeconds * (1 + GOP_TOLERANCE) + longestAudioMs / 1000));
+}
+
+/** Ticks of so many frames, or just below: rounded frames then never fall into the cell before. */
+function ticksOf(frames: number, frameRate: Rate, ticks: Rate): number {
+  const exact = (frames * frameRate.den * ticks.num) / frameRate.num;
+  return Number.isInteger(exact) ? exact : Math.max(1, Math.floor(exact) - 1);
+}
+
+/** Whether a rate can say its ticks itself: what is neither whole nor of the 1001 kind is counted at 90 kHz. */
+function hasWholeTicks({ num, den }: Rate): boolean {
+  return den === 1001 || (SOURCE_TIMESCALE * den) % num === 0;
+}
+
+function audioFrameMs(rendition: AudioRendition | CopiedAudio): number {
+  const samples = rendition.copied ? rendition.samplesPerUnit : AAC_FRAME_SAMPLES;
+  return (samples * 1000) / rendition.sampleRate;
 }
 
 /** The picture track that leads: the largest, which is encoded, and whose key frames say where segments begin. */

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { type SimClock, simClock } from "#base/clock.ts";
 import { type Channel, channelDefaults } from "#media/channel.ts";
 import type { DemuxClock, DemuxEvent } from "#media/demux.ts";
+import { Timeline } from "#media/session-log/timeline.ts";
 import { indexAt, perSecond, rate, timeOf } from "#media/time/rate.ts";
 import { utcToTai } from "#media/time/tai.ts";
 import { Sequencer } from "./sequencer.ts";
@@ -439,7 +440,9 @@ test("a session that its process lost goes on above the last known frame", () =>
   const log = new CheckedLog();
   for (const entry of before.log.entries) if (entry.kind !== "unit") log.append(entry);
   before.clock.advance(4000);
-  const restored = { era: era!, next, newestNs, tracks, anchorNs: anchorNs! };
+  const output = { side: { era: era!, next }, timeline: new Timeline() };
+  for (const entry of log.entries) if (entry.kind !== "unit") output.timeline.apply(entry);
+  const restored = { output, newestNs, tracks, anchorNs: anchorNs! };
   const sequencer = new Sequencer({ clock: before.clock, channel, sink: log, restored });
   sequencer.tick();
   assert.equal(log.of("hole")[0]!.from, next);

@@ -11,14 +11,27 @@ import { PlatformError } from "#base/errors.ts";
 import type { Fields } from "#base/log.ts";
 import type { Channel } from "#media/channel.ts";
 import type { DemuxClock, DemuxEvent, DemuxedUnit } from "#media/demux.ts";
+import { copies } from "#media/ladder/plan.ts";
+import { isEncodedVideo } from "#media/ladder/rendition.ts";
 import type { AudioTrack, EndReason, EraOpened, Track, VideoTrack } from "#media/session-log/entries.ts";
 import { perSecond, rateText, sameRate } from "#media/time/rate.ts";
 import { utcToTai } from "#media/time/tai.ts";
-import type { TimedUnit } from "./opening.ts";
-import { type EntrySink, type GridState, OutputGrid } from "./output-grid.ts";
-import { audioOf, planEra, sameTracks, videoOf } from "./plan-era.ts";
+import { copyFault, goesOnCopying, isRefresh, isSameOutput, unaligned } from "./copying.ts";
+import { EarlyUnits } from "./early-units.ts";
+import type { Opened, TimedUnit } from "./opening.ts";
+import { Output, type OutputState } from "./output.ts";
+import type { CopyProblem, EntrySink } from "./output-side.ts";
+import { audioOf, type EraPlan, planEra, sameTracks, videoOf } from "./plan-era.ts";
 import { Source } from "./source.ts";
-import { type ChosenRate, chooseDeclared, chooseMeasured, isLie, measure, type PictureTimes } from "./source-rate.ts";
+import {
+  type ChosenRate,
+  chooseCopied,
+  chooseDeclared,
+  chooseMeasured,
+  isLie,
+  measure,
+  type PictureTimes,
+} from "./source-rate.ts";
 import { UnitLog } from "./unit-log.ts";
 
 /** Without media for so long the publisher counts as away. */
@@ -38,12 +51,20 @@ const AHEAD_NS_MAX = 60_000_000_000n;
  *  ones; then the sender's clock is taken to have stood still. */
 const BURST_MS = 1000;
 
+/** Random access points that are no instant refresh, before the first that is: there will be none. */
+const OPEN_POINTS_MAX = 1;
+
 const HOLE = Object.freeze({ hole: true });
 
 export type SequencerState = "starting" | "live" | "interrupted" | "ended";
 
 /** Where a session stood when its process died. */
-export type RestoredSession = GridState & Readonly<{ tracks: readonly Track[]; anchorNs: bigint; newestNs: bigint }>;
+export type RestoredSession = Readonly<{
+  output: OutputState;
+  tracks: readonly Track[];
+  anchorNs: bigint;
+  newestNs: bigint;
+}>;
 
 export type SequencerOptions = Readonly<{
   clock: Clock;
@@ -56,10 +77,10 @@ export type SequencerOptions = Readonly<{
 
 export class Sequencer {
   readonly #clock: Clock;
-  readonly #channel: Channel;
+  #channel: Channel;
   readonly #sink: EntrySink;
   readonly #note: (event: string, fields: Fields) => void;
-  readonly #grid: OutputGrid;
+  readonly #output: Output;
   readonly #units: UnitLog;
   #source: Source | null = null;
   #chosen: ChosenRate | null = null;
@@ -77,6 +98,13 @@ export class Sequencer {
   /** Pictures for the one check of the rate; null when it is done. */
   #meter: PictureTimes[] | null = null;
   #returns = 0;
+  /** Why nothing more is taken from this publisher. */
+  #refusal: PlatformError | null = null;
+  /** Tracks of the copied era that begins with the next picture that can. */
+  #pending: readonly Track[] | null = null;
+  /** Smaller pictures that do not begin where the largest does. */
+  readonly #leftOut = new Set<number>();
+  readonly #early = new EarlyUnits();
 
   constructor(options: SequencerOptions) {
     const restored = options.restored ?? null;
@@ -84,15 +112,17 @@ export class Sequencer {
     this.#channel = options.channel;
     this.#sink = options.sink;
     this.#note = options.note ?? (() => {});
-    this.#grid = new OutputGrid(options.sink, restored);
-    this.#units = new UnitLog(options.sink, this.#grid, restored?.tracks ?? [], restored?.newestNs ?? 0n);
+    this.#output = new Output(options.sink, restored?.output ?? null);
+    this.#units = new UnitLog(options.sink, this.#output, restored?.tracks ?? [], restored?.newestNs ?? 0n);
     this.#base = { taiNs: this.#arrivalNs(), ms: this.#clock.monotonicMs() };
     this.#tickMs = this.#base.ms;
     if (!restored) return;
     this.#state = "interrupted";
     this.#needsRandomAccess = true;
     this.#anchorNs = restored.anchorNs;
-    this.#chosen = { rate: restored.era.rate, sourceRate: restored.era.sourceRate };
+    const { era } = restored.output.side;
+    this.#chosen = { rate: era.rate, sourceRate: era.sourceRate, varies: false };
+    if (era.mode === "grid" && era.renditions.some(isEncodedVideo)) this.#giveUpCopying();
   }
 
   get state(): SequencerState {
@@ -109,12 +139,12 @@ export class Sequencer {
   }
 
   get era(): EraOpened | null {
-    return this.#grid.era;
+    return this.#output.era;
   }
 
   /** First frame that nothing is decided about, on the newest era's grid. */
   get nextFrame(): number {
-    return this.#grid.next;
+    return this.#output.next;
   }
 
   /** Media time reached; 0 before there is any. */
@@ -123,19 +153,23 @@ export class Sequencer {
   }
 
   get counters() {
-    return { ...this.#units.counters, holes: this.#grid.holes, returns: this.#returns };
+    return { ...this.#units.counters, holes: this.#output.holes, returns: this.#returns };
   }
 
   /** A publisher begins, or returns. @param clock of its container */
   attach(clock: DemuxClock): void {
     assert.ok(this.#source === null && this.#state !== "ended", "one publisher at a time, before the end");
-    this.#source = new Source(clock, this.#clock.monotonicMs());
-    if (this.#grid.era) this.#returns += 1;
+    this.#source = new Source(clock, this.#clock.monotonicMs(), copies(this.#channel.ladder));
+    this.#refusal = null;
+    this.#pending = null;
+    this.#leftOut.clear();
+    if (this.#output.era) this.#returns += 1;
   }
 
   /** The publisher is gone. @param clean it said so: no hole is logged before it is back */
   detach(clean: boolean): void {
     this.#source = null;
+    this.#dropEarly();
     this.#patient = clean && this.#state === "live";
     if (this.#state !== "live") return;
     this.#units.settle();
@@ -146,14 +180,14 @@ export class Sequencer {
   end(reason: EndReason): void {
     if (this.#state === "ended") return;
     this.#units.settle();
-    this.#grid.end(reason);
+    this.#output.end(reason);
     this.#source = null;
     this.#state = "ended";
   }
 
   event(event: DemuxEvent): void {
     const source = this.#source;
-    if (source === null) return;
+    if (source === null || this.#refusal) return;
     if (event.kind === "unit") this.#unit(source, event);
     else if (event.kind === "tracks") this.#tracksTold(source, event.tracks, event.complete);
     else if (event.kind === "clock-jump") source.jumpAnnounced = true;
@@ -175,15 +209,17 @@ export class Sequencer {
     this.#tickMs = nowMs;
     if (pausedMs >= OWN_PAUSE_MS) this.#mediaMs = Math.min(nowMs, this.#mediaMs + pausedMs);
     if (source && !source.clock.anchored) this.#tryOpen(source);
+    if (source?.clock.anchored) this.#placeEarly(source, nowMs);
     if (this.#state === "live" && nowMs - this.#mediaMs > this.#silenceMs) this.#interrupt(nowMs);
     if (source && nowMs - (source.unitMs ?? nowMs) > SILENCE_MS) source.resumedMs = null;
-    if (this.#state === "interrupted" && !this.#patient && this.#grid.era) this.#holeUntilNow(nowMs);
+    if (this.#state === "interrupted" && !this.#patient && this.#output.era) this.#holeUntilNow(nowMs);
   }
 
   /** Why the publisher should be turned away now; null while there is no reason.
    *  @param over it has sent everything: nothing can get better */
   fault(over = false): PlatformError | null {
     if (this.#source === null) return null;
+    if (this.#refusal) return this.#refusal;
     const nowMs = this.#clock.monotonicMs();
     if (this.#source.clock.anchored && this.newestNs - this.#taiNs(nowMs) > AHEAD_NS_MAX)
       return new PlatformError("ingest.too_fast", "The stream came a minute ahead of its time: send it in real time.");
@@ -212,32 +248,53 @@ export class Sequencer {
   }
 
   #holeUntilNow(nowMs: number): void {
-    const before = this.#grid.holes;
-    this.#grid.holeUntil(this.#taiNs(nowMs));
-    if (this.#grid.holes > before) this.#needsRandomAccess = true;
+    const before = this.#output.holes;
+    this.#output.holeUntil(this.#taiNs(nowMs));
+    if (this.#output.holes > before) this.#needsRandomAccess = true;
   }
 
-  #tracksTold(source: Source, tracks: readonly Track[], complete: boolean): void {
+  #tracksTold(source: Source, told: readonly Track[], complete: boolean): void {
+    const tracks = told.filter(({ track }) => !this.#leftOut.has(track));
     source.opening.setTracks(tracks, complete);
     if (source.clock.anchored) this.#retrack(source, tracks);
     else this.#tryOpen(source);
   }
 
-  /** Parameters changed in mid-stream. The output stays as it is, unless a track came that it has no place for. */
+  /** Parameters changed in mid-stream. What is encoded stays as it is, unless audio came that it has no place for; what is
+   *  copied begins anew. */
   #retrack(source: Source, tracks: readonly Track[]): void {
     const before = this.#units.tracks;
-    if (sameTracks(before, tracks) || !source.mayChange(this.#clock.monotonicMs())) return;
+    if (sameTracks(this.#pending ?? before, tracks) || !source.mayChange(this.#clock.monotonicMs())) return;
+    this.#pending = null;
+    if (sameTracks(before, tracks)) return;
+    const era = this.#output.era!;
+    const isNewAudio = hasOnlyNewAudio(tracks, era) && era.renditions.length > 0;
+    if (!goesOnCopying(era, before, tracks) || (isNewAudio && this.#output.copies)) {
+      this.#pending = tracks;
+      this.#note("ingest.copy_begins_anew", { tracks: tracks.map(({ codec }) => codec).join() });
+      return;
+    }
+    this.#setTracks(tracks);
+    if (!isNewAudio || !this.#chosen) return;
+    const plan = this.#plan(tracks, this.#chosen);
+    if (plan.mode === "grid") this.#output.planEra(plan);
+    else this.#pending = tracks;
+    this.#note("ingest.audio_came_late", {});
+  }
+
+  #setTracks(tracks: readonly Track[]): void {
     for (const track of tracks) {
-      const old = before.find((other) => other.track === track.track);
+      const old = this.#units.tracks.find((other) => other.track === track.track);
       if (old && !sameTracks([old], [track])) this.#units.restart(track.track);
     }
     this.#units.setTracks(tracks);
-    const { renditions } = this.#grid.era!;
-    const isNewAudio = audioOf(tracks) !== null && !renditions.some(({ kind }) => kind === "audio");
-    if (isNewAudio && this.#chosen && renditions.length > 0) {
-      this.#grid.planEra(planEra(tracks, this.#chosen, this.#channel));
-      this.#note("ingest.audio_came_late", {});
-    }
+  }
+
+  /** EXT-X-TARGETDURATION may not change, and segments that are listed need the longest. */
+  #plan(tracks: readonly Track[], chosen: ChosenRate): EraPlan {
+    const plan = planEra(tracks, chosen, this.#channel);
+    const before = this.#output.era?.targetDurationSeconds ?? 0;
+    return { ...plan, targetDurationSeconds: Math.max(before, plan.targetDurationSeconds) };
   }
 
   #unit(source: Source, unit: DemuxedUnit): void {
@@ -245,43 +302,86 @@ export class Sequencer {
     if (!source.isOrdered(timed)) this.#units.drop(timed);
     else if (source.clock.anchored) this.#place(source, timed);
     else {
-      const { dropped } = source.opening;
-      source.opening.add(timed);
-      this.#units.counters.droppedUnits += source.opening.dropped - dropped;
+      const { opening } = source;
+      const { dropped } = opening;
+      opening.add(timed);
+      this.#units.counters.droppedUnits += opening.dropped - dropped;
+      if (opening.copies && opening.openPoints > OPEN_POINTS_MAX) this.#cannotCopy("open_gop");
       this.#tryOpen(source);
     }
   }
 
   #tryOpen(source: Source): void {
-    const isNew = this.#grid.era === null;
+    const isNew = this.#output.era === null;
     const opened = source.opening.ready(this.#clock.monotonicMs(), isNew);
     if (opened === null) return;
-    const { tracks, anchor, chosen, units } = opened;
-    if (!sameTracks(tracks, this.#units.tracks)) this.#units.setTracks(tracks);
+    const { anchor, chosen, units } = opened;
+    const tracks = this.#withoutUnaligned(source, opened);
     const needsEra = isNew || this.#needsOtherEra(tracks, chosen);
+    if (!sameTracks(tracks, this.#units.tracks)) this.#units.setTracks(tracks);
     if (needsEra) this.#chosen = chosen;
     this.#anchor(source, anchor, (timeNs) =>
-      needsEra ? this.#grid.openEra(planEra(tracks, chosen, this.#channel), timeNs) : this.#grid.cut(timeNs, HOLE),
+      needsEra ? this.#output.openEra(this.#plan(tracks, chosen), timeNs) : this.#output.cut(timeNs, HOLE),
     );
-    if (needsEra && videoOf(tracks)) this.#meter = [];
+    if (needsEra && videoOf(tracks) && !this.#output.copies) this.#meter = [];
     source.opening.close();
     this.#place(source, anchor);
     for (const timed of units) if (timed !== anchor) this.#place(source, timed);
   }
 
+  /** Sizes of the picture that cannot be cut where the largest is. */
+  #withoutUnaligned(source: Source, { tracks, units, anchor, chosen }: Opened): readonly Track[] {
+    if (!source.opening.copies) return tracks;
+    const halfFrame = source.clock.timescale / perSecond(chosen.sourceRate) / 2;
+    for (const { track, width, height } of unaligned(tracks, units, anchor, halfFrame)) {
+      this.#leftOut.add(track);
+      this.#note("ingest.track_left_out", {
+        track,
+        width,
+        height,
+        why: "its key frames are not the largest picture's",
+      });
+    }
+    return tracks.filter(({ track }) => !this.#leftOut.has(track));
+  }
+
   /** Other kinds of tracks, or pictures at another declared rate, than the open era puts out. Audio that is missing is
-   *  silence. */
+   *  silence. What is copied must be what it was. */
   #needsOtherEra(tracks: readonly Track[], chosen: ChosenRate): boolean {
-    const { renditions, rate } = this.#grid.era!;
-    const has = (kind: Track["kind"]) => renditions.some((rendition) => rendition.kind === kind);
+    const era = this.#output.era!;
+    const plan = this.#plan(tracks, chosen);
+    if (plan.mode !== era.mode) return true;
+    if (plan.mode === "source") return !isSameOutput(era, plan) || !goesOnCopying(era, this.#units.tracks, tracks);
     const video = videoOf(tracks);
-    if (has("video") !== (video !== null) || (audioOf(tracks) !== null && !has("audio"))) return true;
-    return video !== null && video.declaredRate !== null && !sameRate(chosen.rate, rate);
+    const hadVideo = era.renditions.some(({ kind }) => kind === "video");
+    if (hadVideo !== (video !== null) || hasOnlyNewAudio(tracks, era)) return true;
+    return video !== null && video.declaredRate !== null && !sameRate(chosen.rate, era.rate);
+  }
+
+  /** The stream is none that can be copied: it is encoded from now on, or turned away. */
+  #cannotCopy(problem: CopyProblem): void {
+    const era = this.#output.era;
+    const fault = copyFault(problem, era?.targetDurationSeconds ?? 0);
+    if (this.#channel.copyFallback === "refuse") {
+      this.#refusal = fault;
+      return;
+    }
+    this.#giveUpCopying();
+    if (this.#source) this.#source.opening.copies = false;
+    this.#note("ingest.encoded_instead", { code: fault.code });
+    if (!this.#source?.clock.anchored || !this.#chosen) return;
+    this.#pending = null;
+    this.#output.openEra(this.#plan(this.#units.tracks, this.#chosen), this.newestNs);
+  }
+
+  #giveUpCopying(): void {
+    if (copies(this.#channel.ladder)) this.#channel = { ...this.#channel, ladder: "auto" };
   }
 
   /** Tie the source's clock to the unit's arrival. @param decide takes that and returns the instant of the frame it gets */
   #anchor(source: Source, unit: TimedUnit, decide: (timeNs: bigint) => bigint): void {
     this.#base = { taiNs: unit.arrivedNs, ms: unit.arrivedMs };
+    this.#dropEarly();
     this.#units.settle();
     const timeNs = decide(unit.arrivedNs);
     const { ptsTicks } = unit;
@@ -296,43 +396,97 @@ export class Sequencer {
   }
 
   #place(source: Source, timed: TimedUnit): void {
-    const track = this.#units.tracks.find((candidate) => candidate.track === timed.unit.track);
+    if (this.#pending) this.#beginPending(source, timed, this.#pending);
+    const track = this.#trackOf(timed);
     const video = videoOf(this.#units.tracks);
-    if (track === undefined || (track.kind === "video" && track !== video)) this.#units.drop(timed);
-    else if (track.kind === "video") this.#placeVideo(source, track, timed);
-    else this.#placeAudio(source, track, timed, video === null);
+    if (track === undefined || this.#isChanging(track)) this.#units.drop(timed);
+    else if (track.kind === "audio") this.#placeAudio(source, track, timed, video === null);
+    else if (track === video) this.#placeVideo(source, track, timed);
+    else this.#placeSmaller(source, track, timed);
+    if (this.#output.problem && this.#output.copies) this.#cannotCopy(this.#output.problem);
+  }
+
+  #trackOf({ unit }: TimedUnit): Track | undefined {
+    return this.#units.tracks.find(({ track }) => track === unit.track);
+  }
+
+  /** The copied era that waits begins with this unit, if it can. */
+  #beginPending(source: Source, timed: TimedUnit, tracks: readonly Track[]): void {
+    const lead = videoOf(tracks) ?? audioOf(tracks);
+    if (lead?.track !== timed.unit.track || !isRefresh(lead, timed) || !this.#chosen) return;
+    const timeNs = source.clock.timeOf(timed.ptsTicks);
+    if (this.#needsRandomAccess || timeNs < this.#output.floorNs) return;
+    this.#pending = null;
+    this.#setTracks(tracks);
+    this.#output.openEra(this.#plan(tracks, this.#chosen), timeNs);
+  }
+
+  /** Its parameters are others already than those that the open era copies. */
+  #isChanging(track: Track): boolean {
+    const next = this.#pending?.find((other) => other.track === track.track);
+    return this.#pending !== null && (next === undefined || !sameTracks([track], [next]));
   }
 
   #placeVideo(source: Source, track: VideoTrack, timed: TimedUnit): void {
     if (!this.#hasPlaceForVideo(source, track, timed)) return;
     if (!this.#isOnItsWay(source, timed)) return;
     const timeNs = source.clock.timeOf(timed.ptsTicks);
-    if (this.#units.video(track, timed, timeNs, source.clock.timeOf(timed.dtsTicks))) {
-      this.#accepted(source, timed);
-      this.#checkRate(source, timed);
-    }
+    if (!this.#units.video(track, timed, timeNs, source.clock.timeOf(timed.dtsTicks))) return;
+    this.#accepted(source, timed);
+    this.#checkRate(source, timed);
+    this.#placeEarly(source, timed.arrivedMs);
+  }
+
+  /** Pictures of another size, copied in the segments of the largest: they may not come before what begins those. */
+  #placeSmaller(source: Source, track: VideoTrack, timed: TimedUnit): void {
+    const isCopied = this.#output.era!.renditions.some((own) => own.copied && own.track === track.track);
+    if (!isCopied || this.#needsRandomAccess) this.#units.drop(timed);
+    else if (this.#isEarly(source, timed, timed.arrivedMs)) this.#hold(timed);
+    else this.#units.video(track, timed, source.clock.timeOf(timed.ptsTicks), source.clock.timeOf(timed.dtsTicks));
   }
 
   #placeAudio(source: Source, track: AudioTrack, timed: TimedUnit, leads: boolean): void {
     if (leads && !this.#isOnItsWay(source, timed)) return;
     if (!leads && this.#needsRandomAccess) this.#units.drop(timed);
+    else if (!leads && this.#isEarly(source, timed, timed.arrivedMs)) this.#hold(timed);
     else if (this.#units.audio(track, timed, source.clock.timeOf(timed.ptsTicks))) this.#accepted(source, timed);
+  }
+
+  #isEarly(source: Source, timed: TimedUnit, nowMs: number): boolean {
+    if (!this.#units.isVideoComing(nowMs)) return false;
+    const track = this.#trackOf(timed);
+    if (track?.kind === "audio") return this.#units.isAhead(source.clock.timeOf(timed.ptsTicks));
+    const halfFrame = source.clock.timescale / perSecond(this.#chosen!.sourceRate) / 2;
+    return track !== undefined && timed.dtsTicks - halfFrame > (source.leadTicks ?? timed.dtsTicks);
+  }
+
+  #hold(timed: TimedUnit): void {
+    for (const given of this.#early.hold(timed)) this.#units.drop(given);
+  }
+
+  #placeEarly(source: Source, nowMs: number): void {
+    if (this.#early.isEmpty) return;
+    for (const timed of this.#early.take((held) => !this.#isEarly(source, held, nowMs))) this.#place(source, timed);
+  }
+
+  #dropEarly(): void {
+    for (const timed of this.#early.take(() => true)) this.#units.drop(timed);
   }
 
   /** A picture track in a session that began without: its output begins with a random access point. */
   #hasPlaceForVideo(source: Source, track: VideoTrack, timed: TimedUnit): boolean {
-    if (this.#grid.era!.renditions.some(({ kind }) => kind === "video")) return true;
-    if (!timed.unit.randomAccess) {
+    if (this.#output.era!.renditions.some(({ kind }) => kind === "video")) return true;
+    const mayCopy = copies(this.#channel.ladder);
+    if (mayCopy ? !isRefresh(track, timed) : !timed.unit.randomAccess) {
       this.#units.drop(timed);
       return false;
     }
-    const chosen = chooseDeclared(track.declaredRate ?? { num: 25, den: 1 });
+    const { declaredRate } = track;
+    const chosen = mayCopy ? chooseCopied(declaredRate, null) : chooseDeclared(declaredRate ?? { num: 25, den: 1 });
     this.#chosen = chosen;
     source.newLead();
-    this.#anchor(source, timed, (timeNs) =>
-      this.#grid.openEra(planEra(this.#units.tracks, chosen, this.#channel), timeNs),
-    );
-    this.#meter = [];
+    this.#anchor(source, timed, (timeNs) => this.#output.openEra(this.#plan(this.#units.tracks, chosen), timeNs));
+    this.#meter = this.#output.copies ? null : [];
     this.#note("ingest.video_came_late", { rate: rateText(chosen.rate) });
     return true;
   }
@@ -341,7 +495,8 @@ export class Sequencer {
    *  @returns whether the unit can be placed; else it was dropped */
   #isOnItsWay(source: Source, timed: TimedUnit): boolean {
     const step = source.step(timed);
-    const mayBegin = !this.#needsRandomAccess || timed.unit.randomAccess;
+    const mustBegin = this.#needsRandomAccess || (step === "jump" && this.#output.copies);
+    const mayBegin = !mustBegin || this.#canBegin(timed);
     let goesOn = mayBegin && step !== "still" && (step !== "jump" || source.mayChange(timed.arrivedMs));
     if (goesOn && step === "jump") this.#jump(source, timed);
     else if (goesOn && this.#needsRandomAccess) goesOn = this.#resume(source, timed);
@@ -349,27 +504,34 @@ export class Sequencer {
     return goesOn;
   }
 
+  /** Whether the output can go on with the unit after a hole. */
+  #canBegin(timed: TimedUnit): boolean {
+    const track = this.#trackOf(timed);
+    if (!this.#output.copies || track === undefined) return timed.unit.randomAccess;
+    return isRefresh(track, timed);
+  }
+
   /** The sender's time is another from this unit on. */
   #jump(source: Source, timed: TimedUnit): void {
     const isWhole = timed.unit.randomAccess;
     const hole = isWhole && this.#state === "interrupted";
     this.#note("ingest.timestamps_jump", { track: timed.unit.track });
-    this.#anchor(source, timed, (timeNs) => this.#grid.cut(timeNs, { hole, splice: !hole }));
+    this.#anchor(source, timed, (timeNs) => this.#output.cut(timeNs, { hole, splice: !hole }));
     if (!isWhole) this.#units.lost(timed.unit.track);
   }
 
   /** After a hole: go on with the first random access point whose time is not past. */
   #resume(source: Source, timed: TimedUnit): boolean {
     const timeNs = source.clock.timeOf(timed.ptsTicks);
-    if (timeNs >= this.#grid.floorNs) {
-      this.#grid.cut(timeNs, HOLE);
-      if (this.#grid.place(timeNs) === null) return false; // an era begins right behind it
+    if (timeNs >= this.#output.floorNs) {
+      this.#output.cut(timeNs, HOLE);
+      if (!this.#output.isFree(timeNs)) return false; // an era begins right behind it
       this.#units.recovered(timed.unit.track);
       this.#needsRandomAccess = false;
       return true;
     }
     if (timed.arrivedMs - (source.resumedMs ?? timed.arrivedMs) < BURST_MS) return false;
-    this.#anchor(source, timed, (arrivedNs) => this.#grid.cut(arrivedNs, HOLE));
+    this.#anchor(source, timed, (arrivedNs) => this.#output.cut(arrivedNs, HOLE));
     return true;
   }
 
@@ -390,7 +552,14 @@ export class Sequencer {
     const { framesPerSecond } = measured;
     const believed = rateText(this.#chosen.sourceRate);
     this.#chosen = chooseMeasured(framesPerSecond);
-    this.#grid.planEra(planEra(this.#units.tracks, this.#chosen, this.#channel));
+    this.#output.planEra(this.#plan(this.#units.tracks, this.#chosen));
     this.#note("ingest.rate_corrected", { believed, framesPerSecond, rate: rateText(this.#chosen.rate) });
   }
+}
+
+/** Whether there is audio, and none that the era has a rendition of. */
+function hasOnlyNewAudio(tracks: readonly Track[], { renditions }: EraOpened): boolean {
+  const audio = tracks.filter(({ kind }) => kind === "audio");
+  const isKnown = ({ track }: Track) => renditions.some((own) => own.kind === "audio" && own.track === track);
+  return audio.length > 0 && !audio.some(isKnown);
 }

@@ -46,9 +46,10 @@ export class Source {
   #changeMs = 0;
   #isRestless = false;
 
-  constructor(clock: DemuxClock, nowMs: number) {
+  /** @param copies its pictures are to be copied */
+  constructor(clock: DemuxClock, nowMs: number, copies: boolean) {
     this.clock = new SourceClock(clock);
-    this.opening = new Opening(clock.timescale);
+    this.opening = new Opening(clock.timescale, copies);
     this.#attachedMs = nowMs;
     this.#progress = { atMs: nowMs, newestNs: 0n };
   }
@@ -78,6 +79,11 @@ export class Source {
     this.clock.anchor(ptsTicks, timeNs);
     this.#adrift = false;
     this.jumpAnnounced = false;
+  }
+
+  /** Decode time of the newest unit of the leading track; null before the first. */
+  get leadTicks(): number | null {
+    return this.#last?.dtsTicks ?? null;
   }
 
   /** Another track leads from now on. */

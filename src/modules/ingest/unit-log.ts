@@ -9,18 +9,22 @@ import {
 } from "#media/session-log/entries.ts";
 import { AudioRun } from "./audio-run.ts";
 import type { TimedUnit } from "./opening.ts";
-import type { EntrySink, OutputGrid } from "./output-grid.ts";
+import type { Output } from "./output.ts";
+import type { EntrySink } from "./output-side.ts";
 import { audioOf, videoOf } from "./plan-era.ts";
 
 /** Audio that far from everything else belongs to another clock. */
 const ASTRAY_NS = 3_000_000_000n;
+
+/** Audio that is further ahead of pictures that are coming will not be caught up with. */
+const AHEAD_NS_MAX = 10_000_000_000n;
 
 /** Pictures that came within this count as coming; then no audio may run so far ahead that they would be too late. */
 const COMING_MS = 1000;
 
 export class UnitLog {
   readonly #sink: EntrySink;
-  readonly #grid: OutputGrid;
+  readonly #output: Output;
   #tracks: readonly Track[];
   readonly #runs = new Map<number, AudioRun>();
   /** Latest presentation time of each track. */
@@ -29,15 +33,14 @@ export class UnitLog {
   #floorNs: bigint;
   /** Audio may not be placed before it. */
   #audioFloorNs: bigint;
-  #decodeNs = 0n;
   /** Newest picture: its track, and when it came. */
   #video: { track: number | null; sinceMs: number } = { track: null, sinceMs: 0 };
   readonly #damaged = new Set<number>();
   readonly counters = { units: 0, damagedUnits: 0, droppedUnits: 0, continuityErrors: 0 };
 
-  constructor(sink: EntrySink, grid: OutputGrid, tracks: readonly Track[], floorNs: bigint) {
+  constructor(sink: EntrySink, output: Output, tracks: readonly Track[], floorNs: bigint) {
     this.#sink = sink;
-    this.#grid = grid;
+    this.#output = output;
     this.#tracks = tracks;
     this.#floorNs = floorNs;
     this.#audioFloorNs = floorNs;
@@ -86,35 +89,34 @@ export class UnitLog {
   /** A unit that is not appended. What refers to it is damaged. */
   drop({ unit }: TimedUnit): void {
     this.counters.droppedUnits += 1;
-    if (unit.track === videoOf(this.#tracks)?.track) this.#damaged.add(unit.track);
+    const isVideo = this.#tracks.some(({ track, kind }) => track === unit.track && kind === "video");
+    if (isVideo) this.#damaged.add(unit.track);
   }
 
   /** What readers concluded from audio that went on alone stands: those frames repeat the one before. Without video the
    *  audio itself fills the frames. */
   settle(): void {
-    if (this.#grid.era === null) return;
+    if (this.#output.era === null) return;
     const video = videoOf(this.#tracks);
     if (video === null) return;
     const videoNs = this.#newestNs.get(video.track) ?? 0n;
-    if (this.newestNs - videoNs > INTERLEAVE_MAX_NS) this.#grid.settleTo(this.newestNs);
+    if (this.newestNs - videoNs > INTERLEAVE_MAX_NS) this.#output.settleTo(this.newestNs);
   }
 
   /** @returns whether it was appended; else it was dropped and counted */
   video(track: VideoTrack, timed: TimedUnit, timeNs: bigint, decodeNs: bigint): boolean {
-    const index = this.#isLate(track.track, timeNs) ? null : this.#grid.place(timeNs);
-    if (index === null) {
+    const leads = track === videoOf(this.#tracks);
+    const { randomAccess, payload } = timed.unit;
+    const isRefresh = () => isInstantRefresh(track.codec, payload);
+    const stamped = { track: track.track, timeNs, decodeNs, leads, randomAccess, isRefresh };
+    const isLate = this.#isLate(track.track, this.#output.nearest(timeNs));
+    const placed = isLate ? null : this.#output.place(stamped);
+    if (placed === null) {
       this.drop(timed);
       return false;
     }
-    this.#decodeNs = decodeNs > this.#decodeNs ? decodeNs : this.#decodeNs;
-    this.#append(timed, {
-      index,
-      timeNs,
-      decodeNs: this.#decodeNs < timeNs ? this.#decodeNs : timeNs,
-      damaged: this.#videoDamage(track, timed),
-    });
-    this.#grid.took(timeNs);
-    this.#video = { track: track.track, sinceMs: timed.arrivedMs };
+    this.#append(timed, { ...placed, damaged: this.#videoDamage(track, timed) });
+    if (leads) this.#video = { track: track.track, sinceMs: timed.arrivedMs };
     return true;
   }
 
@@ -124,14 +126,17 @@ export class UnitLog {
     const index = this.#isAstray(timed, clockNs) ? null : run.place(clockNs);
     const timeNs = index === null ? null : run.timeOf(index);
     const endNs = index === null ? 0n : run.timeOf(index + track.samplesPerUnit);
-    if (index === null || timeNs === null || endNs <= this.#grid.floorNs || this.#isLate(track.track, timeNs)) {
+    if (index === null || timeNs === null || endNs <= this.#output.floorNs || this.#isLate(track.track, timeNs)) {
       this.drop(timed);
       return false;
     }
     run.took(index);
+    const leads = videoOf(this.#tracks) === null && track === audioOf(this.#tracks);
+    if (leads) this.#output.lead(timeNs, endNs);
     const damaged = this.#damaged.delete(track.track) || timed.unit.damaged;
     this.#append(timed, { index, timeNs, decodeNs: timeNs, damaged });
-    if (videoOf(this.#tracks) === null && track === audioOf(this.#tracks)) this.#grid.settleTo(endNs);
+    if (leads) this.#output.settleTo(endNs);
+    else this.#output.heard(timeNs);
     return true;
   }
 
@@ -159,13 +164,23 @@ export class UnitLog {
     return false;
   }
 
+  /** Pictures came a moment ago. */
+  isVideoComing(nowMs: number): boolean {
+    const { track, sinceMs } = this.#video;
+    return track !== null && this.#newestNs.has(track) && nowMs - sinceMs <= COMING_MS;
+  }
+
+  /** Audio of that time would make pictures that are coming too late, but they may catch up. */
+  isAhead(timeNs: bigint): boolean {
+    const aheadNs = timeNs - this.#newestNs.get(this.#video.track!)!;
+    return aheadNs > INTERLEAVE_MAX_NS && aheadNs <= AHEAD_NS_MAX;
+  }
+
   #isAstray({ arrivedMs }: TimedUnit, clockNs: bigint): boolean {
     if (this.#newestNs.size === 0) return false;
     const aheadNs = clockNs - this.newestNs;
     if (aheadNs > ASTRAY_NS || aheadNs < -ASTRAY_NS) return true;
-    const { track, sinceMs } = this.#video;
-    const videoNs = track === null ? undefined : this.#newestNs.get(track);
-    return videoNs !== undefined && arrivedMs - sinceMs <= COMING_MS && clockNs - videoNs > INTERLEAVE_MAX_NS;
+    return this.isVideoComing(arrivedMs) && clockNs - this.#newestNs.get(this.#video.track!)! > INTERLEAVE_MAX_NS;
   }
 
   #runOf(track: AudioTrack): AudioRun {

@@ -4,7 +4,7 @@ import { strict as assert } from "node:assert";
 import { type Entry, type EraOpened, INTERLEAVE_MAX_NS, type Track, type Unit } from "#media/session-log/entries.ts";
 import { indexAt, indexOnGridAtOrAfter, timeOf } from "#media/time/rate.ts";
 import { segmentStart } from "#media/time/segmentation.ts";
-import type { EntrySink } from "../output-grid.ts";
+import type { EntrySink } from "../output-side.ts";
 
 export class CheckedLog implements EntrySink {
   readonly entries: Entry[] = [];
