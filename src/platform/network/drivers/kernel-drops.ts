@@ -6,17 +6,27 @@ export type SocketInode = Readonly<{ table: string; inode: string; dropsBefore: 
 
 type Row = Readonly<{ port: number; inode: string; drops: number }>;
 
+/** Sockets of ours that are known already: of two on one port, the other one is the new one. */
+const claimed = new Set<string>();
+
 /** Reads of a table that are under way: many sockets ask at once. */
 const reading = new Map<string, Promise<Row[]>>();
 
-/** @returns null where there is no such table, or the socket is not in it */
+/** Called once for each socket that was opened.
+ *  @returns null where there is no such table, or the socket is not in it */
 export async function inodeOf(family: "udp4" | "udp6", port: number): Promise<SocketInode | null> {
   const table = family === "udp4" ? "/proc/net/udp" : "/proc/net/udp6";
   const rows = (await rowsOf(table)).filter((row) => row.port === port);
   const own = rows.length > 1 ? await openInodes() : null;
-  const mine = own === null ? rows : rows.filter((row) => own.has(row.inode));
-  const newest = mine.at(-1);
-  return newest ? { table, inode: newest.inode, dropsBefore: newest.drops } : null;
+  const found = rows.find(({ inode }) => (own === null || own.has(inode)) && !claimed.has(inode));
+  if (!found) return null;
+  claimed.add(found.inode);
+  return { table, inode: found.inode, dropsBefore: found.drops };
+}
+
+/** The socket is closed. */
+export function forgetInode(socket: SocketInode | null): void {
+  if (socket) claimed.delete(socket.inode);
 }
 
 export async function dropsOf(socket: SocketInode | null): Promise<number | null> {

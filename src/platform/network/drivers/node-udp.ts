@@ -3,7 +3,7 @@
 import { createSocket, type Socket } from "node:dgram";
 import { isIPv6 } from "node:net";
 import type { UdpAddress, UdpPeer, UdpSocket } from "../network.ts";
-import { dropsOf, inodeOf } from "./kernel-drops.ts";
+import { dropsOf, forgetInode, inodeOf } from "./kernel-drops.ts";
 import { joinError, listenError } from "./listen-error.ts";
 
 /** Linux doubles what is asked for and tells the double: the other half is for its own book-keeping. Source: socket(7) */
@@ -36,7 +36,10 @@ export async function openUdp(
     send: (bytes, to) => socket.send(bytes, to.port, to.host, () => {}),
     drops: () => dropsOf(inode),
     onError: (listener) => void listeners.push(listener),
-    close: () => closed(socket),
+    close() {
+      forgetInode(inode);
+      return closed(socket);
+    },
   };
 }
 
