@@ -27,7 +27,11 @@ export type AacConfig = Readonly<{
 /** @throws PlatformError media.truncated, media.malformed, media.unsupported
  *  Source: ISO/IEC 14496-3, 1.6.2.1 and 4.4.1 */
 export function parseAacConfig(config: Uint8Array): AacConfig {
-  const bits = new BitReader(config);
+  return readAacConfig(new BitReader(config)).config;
+}
+
+/** The same where it is a part of something else; what it may have behind its core configuration is not read. */
+export function readAacConfig(bits: BitReader): { config: AacConfig; describesChannels: boolean } {
   const objectType = readObjectType(bits);
   const coreRate = readSampleRate(bits);
   const configuration = bits.bits(4);
@@ -43,12 +47,9 @@ export function parseAacConfig(config: Uint8Array): AacConfig {
   bits.skip(1);
   const coreChannels = configuration === 0 ? readProgramChannels(bits) : CHANNELS[configuration]!;
   if (coreChannels === 0) throw new PlatformError("media.unsupported", `AAC channel configuration ${configuration}`);
-  return {
-    objectType,
-    sampleRate,
-    channels: objectType === OBJECT.ps ? 2 : coreChannels,
-    samplesPerUnit: explicit ? (coreSamples * sampleRate) / coreRate : coreSamples,
-  };
+  const channels = objectType === OBJECT.ps ? 2 : coreChannels;
+  const samplesPerUnit = explicit ? (coreSamples * sampleRate) / coreRate : coreSamples;
+  return { config: { objectType, sampleRate, channels, samplesPerUnit }, describesChannels: configuration === 0 };
 }
 
 function readObjectType(bits: BitReader): number {

@@ -12,6 +12,11 @@ export class BitReader {
     this.#bytes = bytes;
   }
 
+  /** Bits read so far. */
+  get position(): number {
+    return this.#bit;
+  }
+
   get bitsLeft(): number {
     return this.#bytes.length * 8 - this.#bit;
   }
@@ -31,6 +36,19 @@ export class BitReader {
       left -= take;
     }
     return value;
+  }
+
+  /** Bits from anywhere as bytes, the last one filled up with zeros; new memory. Where it reads does not change.
+   *  @throws PlatformError media.truncated */
+  copy(from: number, count: number): Buffer {
+    const [first, shift, length] = [from >> 3, from & 7, (count + 7) >> 3];
+    if (from + count > this.#bytes.length * 8)
+      throw new PlatformError("media.truncated", `${count} bits to copy, ${this.#bytes.length * 8 - from} left`);
+    const out = Buffer.allocUnsafeSlow(length);
+    for (let i = 0; i < length; i += 1)
+      out[i] = (this.#bytes[first + i]! << shift) | ((this.#bytes[first + i + 1] ?? 0) >> (8 - shift));
+    if (count & 7) out[length - 1]! &= 0xff << (8 - (count & 7));
+    return out;
   }
 
   flag(): boolean {

@@ -3,8 +3,11 @@ import { test } from "node:test";
 import { PlatformError } from "#base/errors.ts";
 import { seededRandom } from "#base/random.ts";
 import { buildAvcConfig, parseAvcConfig } from "./avcc.ts";
-import { hasRecoveryPoint, parseSps } from "./h264.ts";
+import { parseSps } from "./h264.ts";
+import { readSei } from "./sei.ts";
 import { h264Pps, h264Sps, type SpsOptions } from "./testing/parameter-set-writer.ts";
+
+const hasRecoveryPoint = (nal: Buffer, headerBytes: 1 | 2) => readSei(nal, headerBytes).recoveryPoint;
 
 const codeOf = (read: () => unknown): string => {
   try {

@@ -269,26 +269,3 @@ export function isSecondField(before: Picture, now: Picture): boolean {
     (before.field === "top" && now.field === "bottom") || (before.field === "bottom" && now.field === "top");
   return opposite && before.frameNum === now.frameNum && !(now.idr && !before.idr);
 }
-
-const SEI_RECOVERY_POINT = 6;
-
-/** Whether an SEI message says that pictures from here on come out right even when decoding starts here.
- *  Broken SEI is no recovery point: nothing else depends on it. Source: 7.3.2.3, D.1.8 (H.265: 7.3.5, D.2.8)
- *  @param headerBytes of the NAL unit: 1 in H.264, 2 in H.265 */
-export function hasRecoveryPoint(nal: Buffer, headerBytes: 1 | 2): boolean {
-  const bytes = unescapeNal(nal);
-  let at = headerBytes;
-  while (at + 2 < bytes.length) {
-    let type = 0;
-    for (; bytes[at] === 0xff; at += 1) type += 255;
-    type += bytes[at] ?? 0;
-    at += 1;
-    let size = 0;
-    for (; bytes[at] === 0xff; at += 1) size += 255;
-    size += bytes[at] ?? 0;
-    at += 1;
-    if (type === SEI_RECOVERY_POINT) return true;
-    at += size;
-  }
-  return false;
-}

@@ -7,25 +7,30 @@ import { buildAvcConfig, parseAvcConfig } from "./avcc.ts";
 import * as h264 from "./h264.ts";
 import * as hevc from "./hevc.ts";
 import { buildHevcConfig, parseHevcConfig } from "./hvcc.ts";
+import type { Colour } from "./vui.ts";
 
 /** All sets of a stream together: real ones take some hundred bytes. */
 const BYTES_MAX = 64 * 1024;
 
 type Held = { nal: Buffer; belongsTo: number };
+/** Codecs whose streams are NAL units. */
+export type NalCodec = Exclude<VideoCodec, "av1">;
+
 type Description = Pick<
   VideoTrack,
   "config" | "width" | "height" | "pixelAspect" | "declaredRate" | "interlaced" | "bitDepth"
->;
+> &
+  Readonly<{ colour: Colour }>;
 
 export class ParameterSets {
-  readonly #codec: VideoCodec;
+  readonly #codec: NalCodec;
   readonly #vps = new Map<number, Held>();
   readonly #sps = new Map<number, Held>();
   readonly #pps = new Map<number, Held>();
   readonly #h264Sps = new Map<number, h264.H264Sps>();
   #active: number | null = null;
 
-  constructor(codec: VideoCodec) {
+  constructor(codec: NalCodec) {
     this.#codec = codec;
   }
 
@@ -112,7 +117,7 @@ export class ParameterSets {
     const sps = [active, ...ordered(this.#sps).filter((held) => held !== active)].map((held) => held.nal);
     const pps = ordered(this.#pps).map((held) => held.nal);
     if (this.#codec === "h264") {
-      const { width, height, pixelAspect, declaredRate, framesOnly, bitDepthLuma } = h264.parseSps(active.nal);
+      const { width, height, pixelAspect, declaredRate, framesOnly, bitDepthLuma, colour } = h264.parseSps(active.nal);
       const rate = declaredRate ?? fallbackRate;
       const config = buildAvcConfig(sps, pps);
       return {
@@ -123,12 +128,13 @@ export class ParameterSets {
         declaredRate: rate,
         interlaced: !framesOnly,
         bitDepth: bitDepthLuma,
+        colour,
       };
     }
     const vps = this.#vps.get(active.belongsTo) ?? this.#vps.values().next().value;
     if (!vps) return null;
     const parsed = hevc.parseSps(active.nal);
-    const { width, height, pixelAspect, bitDepthLuma } = parsed;
+    const { width, height, pixelAspect, bitDepthLuma, colour } = parsed;
     const rate = parsed.declaredRate ?? hevc.parseVps(vps.nal).declaredRate ?? fallbackRate;
     const interlaced = parsed.profile.interlaced && !parsed.fieldPictures;
     const config = buildHevcConfig(
@@ -136,7 +142,7 @@ export class ParameterSets {
       sps,
       pps,
     );
-    return { config, width, height, pixelAspect, declaredRate: rate, interlaced, bitDepth: bitDepthLuma };
+    return { config, width, height, pixelAspect, declaredRate: rate, interlaced, bitDepth: bitDepthLuma, colour };
   }
 }
 

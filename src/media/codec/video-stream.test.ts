@@ -4,7 +4,8 @@ import { seededRandom } from "#base/random.ts";
 import { buildAvcConfig } from "./avcc.ts";
 import { joinAnnexB, joinLengths, splitAnnexB, splitLengths } from "./nal.ts";
 import { h264Pps, h264Slice, h264Sps } from "./testing/parameter-set-writer.ts";
-import { isInstantRefresh, VideoStream, type VideoUnit } from "./video-stream.ts";
+import { isInstantRefresh, VideoStream } from "./video-stream.ts";
+import type { VideoUnit } from "./video-unit.ts";
 
 const AUD = Buffer.of(0x09, 0xf0);
 const SEI = Buffer.of(0x06, 5, 1, 0xaa, 0x80);

@@ -3,21 +3,15 @@
 // A unit may begin with its parameter sets, so what stands between two pictures is held back until the next slice says
 // whose it is; the second field of a frame goes with the first, as a decoder wants it.
 import { PlatformError } from "#base/errors.ts";
-import type { VideoCodec, VideoTrack } from "#media/session-log/entries.ts";
-import { type Rate, sameRate } from "#media/time/rate.ts";
+import type { Rotation, VideoCodec, VideoTrack } from "#media/session-log/entries.ts";
+import { beginsWithKeyFrame } from "./av1.ts";
 import * as h264 from "./h264.ts";
 import * as hevc from "./hevc.ts";
 import { joinLengths } from "./nal.ts";
-import { ParameterSets } from "./parameter-sets.ts";
-
-export type VideoUnit = Readonly<{
-  payload: Buffer;
-  randomAccess: boolean;
-  /** What is wrong with it; null when nothing is. */
-  damage: string | null;
-  /** The track is another from this unit on. */
-  trackChanged: boolean;
-}>;
+import { type NalCodec, ParameterSets } from "./parameter-sets.ts";
+import { NO_SEI, readSei, type Sei } from "./sei.ts";
+import { isSameVideo, NO_HINTS, type VideoHints, type VideoUnit } from "./video-unit.ts";
+import { UNSPECIFIED, videoRange } from "./vui.ts";
 
 export type UnitOptions = Readonly<{
   /** The container says that decoding can start here; believed when the picture is intra-coded. */
@@ -33,7 +27,9 @@ type Open = {
   picture: h264.Picture | null;
   slices: number;
   randomAccess: boolean;
-  recovery: boolean;
+  /** A new coded sequence begins with it: an instant refresh. */
+  instant: boolean;
+  sei: Sei;
   intra: boolean;
   ppsId: number | null;
   damage: string | null;
@@ -41,13 +37,16 @@ type Open = {
 
 export class VideoStream {
   readonly #number: number;
-  readonly #codec: VideoCodec;
+  readonly #codec: NalCodec;
   readonly #sets: ParameterSets;
-  #fallbackRate: Rate | null = null;
+  #hints: VideoHints = NO_HINTS;
+  /** As the messages of the stream say: for the pictures up to the next random access point. */
+  #rotation: Rotation = 0;
+  #preferredTransfer: number | null = null;
   #stale = true;
   #track: VideoTrack | null = null;
 
-  constructor(track: number, codec: VideoCodec) {
+  constructor(track: number, codec: NalCodec) {
     this.#number = track;
     this.#codec = codec;
     this.#sets = new ParameterSets(codec);
@@ -58,9 +57,9 @@ export class VideoStream {
     return this.#track;
   }
 
-  /** Rate to declare when the stream does not. @returns whether the track changed */
-  fallbackRate(rate: Rate | null): boolean {
-    this.#fallbackRate = rate;
+  /** What to declare where the stream declares nothing. @returns whether the track changed */
+  hint(hints: Partial<VideoHints>): boolean {
+    this.#hints = { ...this.#hints, ...hints };
     this.#stale = true;
     return this.#refresh();
   }
@@ -141,8 +140,14 @@ export class VideoStream {
     }
     const isSei =
       this.#codec === "h264" ? h264.nalType(nal) === h264.NAL.sei : hevc.nalType(nal) === hevc.NAL.prefixSei;
-    if (isSei && h264.hasRecoveryPoint(nal, this.#codec === "h264" ? 1 : 2)) open.recovery = true;
+    if (isSei) this.#sei(open, readSei(nal, this.#codec === "h264" ? 1 : 2));
     open.nals.push(nal);
+  }
+
+  #sei({ sei }: Open, found: Readonly<Sei>): void {
+    sei.recoveryPoint ||= found.recoveryPoint;
+    sei.rotation = found.rotation ?? sei.rotation;
+    sei.preferredTransfer = found.preferredTransfer ?? sei.preferredTransfer;
   }
 
   #slice(open: Open, nal: Buffer): void {
@@ -158,6 +163,7 @@ export class VideoStream {
       if (start.firstBlock !== 0) open.damage ??= "the first slices are missing";
       open.ppsId = start.ppsId;
       open.randomAccess = idr;
+      open.instant = idr;
     }
     open.intra &&= start.intra;
     const sps = this.#sets.h264SpsOf(start.ppsId);
@@ -168,14 +174,17 @@ export class VideoStream {
   #hevcSlice(open: Open, nal: Buffer): void {
     open.intra = false; // not looked at: H.265 streams mark their random access points
     if (open.slices > 0) return;
-    open.randomAccess = hevc.isRandomAccess(hevc.nalType(nal));
+    const type = hevc.nalType(nal);
+    open.randomAccess = hevc.isRandomAccess(type);
+    open.instant = type === hevc.NAL.idrWithLeading || type === hevc.NAL.idrNoLeading;
     if (hevc.isFirstSlice(nal)) open.ppsId = hevc.parseSlicePpsId(nal);
     else open.damage ??= "the first slices are missing";
   }
 
   #close(open: Open, hint: boolean): VideoUnit | null {
-    const randomAccess = open.randomAccess || (open.slices > 0 && (open.recovery || (hint && open.intra)));
+    const randomAccess = open.randomAccess || (open.slices > 0 && (open.sei.recoveryPoint || (hint && open.intra)));
     if (randomAccess && open.ppsId !== null && this.#sets.activate(open.ppsId)) this.#stale = true;
+    if (randomAccess) this.#orient(open);
     let trackChanged = false;
     guard(open, () => {
       trackChanged = this.#refresh();
@@ -184,22 +193,33 @@ export class VideoStream {
     return { payload: joinLengths(open.nals), randomAccess, damage: open.damage, trackChanged };
   }
 
+  /** What the messages say holds until they say something else or a new sequence begins: an instant refresh without them
+   *  takes it back. */
+  #orient({ sei, instant }: Open): void {
+    const rotation = sei.rotation ?? (instant ? 0 : this.#rotation);
+    const transfer = sei.preferredTransfer ?? (instant ? null : this.#preferredTransfer);
+    if (rotation !== this.#rotation || transfer !== this.#preferredTransfer) this.#stale = true;
+    this.#rotation = rotation;
+    this.#preferredTransfer = transfer;
+  }
+
   /** @returns whether the track is another now */
   #refresh(): boolean {
     if (!this.#stale) return false;
     this.#stale = false;
-    const description = this.#sets.describe(this.#fallbackRate);
+    const description = this.#sets.describe(this.#hints.rate);
     if (!description) return false;
+    const { colour, ...parameters } = description;
+    const declared = colour.transfer === UNSPECIFIED ? (this.#hints.transfer ?? UNSPECIFIED) : colour.transfer;
     const track: VideoTrack = {
       track: this.#number,
       kind: "video",
       codec: this.#codec,
-      range: "SDR",
-      rotation: 0,
-      ...description,
+      range: videoRange(this.#preferredTransfer ?? declared),
+      rotation: this.#rotation,
+      ...parameters,
     };
-    if (this.#track && Buffer.from(this.#track.config).equals(track.config) && equalRates(this.#track, track))
-      return false;
+    if (this.#track && isSameVideo(this.#track, track)) return false;
     this.#track = track;
     return true;
   }
@@ -211,7 +231,8 @@ function fresh(): Open {
     picture: null,
     slices: 0,
     randomAccess: false,
-    recovery: false,
+    instant: false,
+    sei: { ...NO_SEI },
     intra: true,
     ppsId: null,
     damage: null,
@@ -226,11 +247,6 @@ function guard(open: Open, read: () => void): void {
     if (!(error instanceof PlatformError)) throw error;
     open.damage ??= error.message;
   }
-}
-
-function equalRates(a: VideoTrack, b: VideoTrack): boolean {
-  if (a.declaredRate === null || b.declaredRate === null) return a.declaredRate === b.declaredRate;
-  return sameRate(a.declaredRate, b.declaredRate);
 }
 
 function h264Kind(type: number): Kind {
@@ -268,9 +284,10 @@ function hevcKind(nal: Buffer): Kind | null {
 
 /** Whether the unit of a session log begins with an instant refresh (IDR): nothing after it refers to what was before, so
  *  a decoder may be opened afresh there without losing a picture. Other random access units (open groups of pictures,
- *  gradual refresh) do not promise that. @param payload NAL units with 4-byte lengths */
+ *  gradual refresh) do not promise that. @param payload as the session log has it: of AV1, a temporal unit */
 export function isInstantRefresh(codec: VideoCodec, payload: Uint8Array): boolean {
   const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+  if (codec === "av1") return beginsWithKeyFrame(bytes);
   let at = 0;
   while (at + 4 < bytes.length) {
     const nal = bytes.subarray(at + 4);

@@ -1,5 +1,6 @@
 // What H.264 and H.265 share in their video usability information: pixel aspect, colour and the frame rate as
 // declared.
+import type { VideoRange } from "#media/session-log/entries.ts";
 import { type Rate, rate } from "#media/time/rate.ts";
 import type { BitReader } from "./bits.ts";
 
@@ -42,7 +43,15 @@ export function readPixelAspect(bits: BitReader): PixelAspect {
 /** How numbers become colours, as code points of ITU-T H.273; 2 = not specified. */
 export type Colour = Readonly<{ primaries: number; transfer: number; matrix: number; fullRange: boolean }>;
 
-export const UNSPECIFIED_COLOUR: Colour = Object.freeze({ primaries: 2, transfer: 2, matrix: 2, fullRange: false });
+/** The code point that says nothing. */
+export const UNSPECIFIED = 2;
+
+export const UNSPECIFIED_COLOUR: Colour = Object.freeze({
+  primaries: UNSPECIFIED,
+  transfer: UNSPECIFIED,
+  matrix: UNSPECIFIED,
+  fullRange: false,
+});
 
 /** overscan_info, video_signal_type and chroma_loc_info. */
 export function readColour(bits: BitReader): Colour {
@@ -58,6 +67,13 @@ export function readColour(bits: BitReader): Colour {
     bits.ue("chroma_sample_loc_type_bottom_field", 5);
   }
   return colour;
+}
+
+/** transfer_characteristics of BT.2100. Source: ITU-T H.273, table 3 */
+export const TRANSFER = { pq: 16, hlg: 18 } as const;
+
+export function videoRange(transfer: number): VideoRange {
+  return transfer === TRANSFER.pq ? "PQ" : transfer === TRANSFER.hlg ? "HLG" : "SDR";
 }
 
 /** num_units_in_tick and time_scale as frames per second. Null when no camera runs at that rate: encoders that are

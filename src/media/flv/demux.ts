@@ -75,7 +75,7 @@ class Demuxer {
     if (this.#video?.codec !== codec) {
       if (tag.what === "nothing") return;
       const stream = new VideoStream(TRACK.video, codec);
-      stream.fallbackRate(this.#rate);
+      stream.hint({ rate: this.#rate });
       this.#video = { stream, codec, lengthBytes: 4 };
     }
     if (tag.what === "config") this.#configure(this.#video, tag.data);
@@ -134,7 +134,7 @@ class Demuxer {
     const metadata = parseMetadata(bytes);
     if (!metadata) return;
     this.#rate = metadata.rate;
-    const changed = this.#video?.stream.fallbackRate(metadata.rate) ?? false;
+    const changed = this.#video?.stream.hint({ rate: metadata.rate }) ?? false;
     this.#expected = { video: metadata.video, audio: metadata.audio };
     if (changed) this.#tellTracks();
     else this.#tellWhenComplete();

@@ -1,23 +1,24 @@
 // MPEG-TS in, units out. One program is taken: the first whose map has a stream we can take. Nothing that comes in makes
 // it throw: what cannot be used is told as loss, and what is held is bounded per stream.
 // Source: ISO/IEC 13818-1, 2.4
+
+import { ADTS } from "#media/codec/adts.ts";
+import type { AudioSyntax } from "#media/codec/audio-syntax.ts";
+import { DOLBY } from "#media/codec/dolby.ts";
+import { latmSyntax } from "#media/codec/latm.ts";
+import { MPEG_AUDIO } from "#media/codec/mpeg-audio.ts";
+import { opusLayout, opusSyntax } from "#media/codec/opus.ts";
 import type { DemuxClock, DemuxEvent } from "#media/demux.ts";
-import { AdtsPesStream, AUDIO_BYTES_MAX } from "./audio.ts";
+import { AUDIO_BYTES_MAX, AudioPesStream } from "./audio.ts";
+import { Av1PesStream } from "./av1.ts";
+import { isSameKind, type Kind, kindOf, streamTypeText } from "./elementary.ts";
 import { PACKET_BYTES, PacketReader } from "./packets.ts";
 import { PesAssembler } from "./pes.ts";
-import {
-  type ElementaryStream,
-  type ProgramMap,
-  parseProgramMap,
-  parsePrograms,
-  SectionReader,
-  streamTypeText,
-} from "./sections.ts";
+import { type ElementaryStream, type ProgramMap, parseProgramMap, parsePrograms, SectionReader } from "./sections.ts";
 import type { Stream, StreamEvents } from "./stream.ts";
 import { VIDEO_BYTES_MAX, VideoPesStream } from "./video.ts";
 
 const CLOCK: DemuxClock = Object.freeze({ timescale: 90_000, wrapBits: 33 });
-const TYPE = { aacAdts: 0x0f, h264: 0x1b, hevc: 0x24 } as const;
 const AUDIO_TRACKS_MAX = 15;
 const FIRST_FREE_PID = 0x10;
 const NULL_PID = 0x1fff;
@@ -26,7 +27,8 @@ const REPORTS_MAX = 256;
 /** Programs without anything to take that are remembered, to be told. */
 const PASSED_OVER_MAX = 64;
 
-type Elementary = { source: ElementaryStream; number: number; stream: Stream; pes: PesAssembler };
+type Wanted = { pid: number; kind: Kind; number: number };
+type Elementary = Wanted & { stream: Stream; pes: PesAssembler };
 
 /** One PID we listen to. */
 type Pid = {
@@ -204,7 +206,7 @@ class Demuxer {
   #programMap(section: Buffer, number: number): void {
     const map = parseProgramMap(section);
     if (!map || ![...this.#programSections.values()].some((pids) => pids.get(map.program) === number)) return;
-    if (this.#program === null && map.streams.some(({ type }) => isTaken(type))) this.#program = map.program;
+    if (this.#program === null && map.streams.some((stream) => kindOf(stream) !== null)) this.#program = map.program;
     if (this.#program === map.program) this.#take(map);
     else if (this.#program === null) this.#passOver(map);
   }
@@ -228,49 +230,44 @@ class Demuxer {
     const gone = this.#streams.filter((old) => !kept.includes(old));
     const added = wanted.filter((now) => !kept.some((old) => isSame(old, now)));
     if (gone.length + added.length === 0) return;
-    for (const { pes, stream, source } of gone) {
+    for (const { pes, stream, pid } of gone) {
       pes.cut();
       stream.flush();
-      this.#pids[source.pid] = undefined;
+      this.#pids[pid] = undefined;
     }
-    const opened = added.map(({ source, number }) => this.#open(source, number));
+    const opened = added.map((elementary) => this.#open(elementary));
     this.#streams = [...kept, ...opened].sort((a, b) => a.number - b.number);
     if (this.#streams.some(({ stream }) => stream.track)) this.#tellTracks();
   }
 
-  #choose(map: ProgramMap): { source: ElementaryStream; number: number }[] {
-    const chosen: { source: ElementaryStream; number: number }[] = [];
+  #choose(map: ProgramMap): Wanted[] {
+    const chosen: Wanted[] = [];
     let audio = 0;
     for (const source of map.streams) {
-      const isVideo = source.type === TYPE.h264 || source.type === TYPE.hevc;
-      const isFree = source.pid >= FIRST_FREE_PID && source.pid < NULL_PID && !this.#pids[source.pid]?.sections;
-      const isFirst = !chosen.some((other) => other.source.pid === source.pid || (isVideo && other.number === 0));
-      if (isTaken(source.type) && isFree && isFirst && (isVideo || audio < AUDIO_TRACKS_MAX))
-        chosen.push({ source, number: isVideo ? 0 : (audio += 1) });
-      else this.#unsupported(`${streamTypeText(source.type)} on PID ${source.pid}`);
+      const kind = kindOf(source);
+      const { pid } = source;
+      const isVideo = kind?.media === "video";
+      const isFree = pid >= FIRST_FREE_PID && pid < NULL_PID && !this.#pids[pid]?.sections;
+      const isFirst = !chosen.some((other) => other.pid === pid || (isVideo && other.number === 0));
+      if (kind && isFree && isFirst && (isVideo || audio < AUDIO_TRACKS_MAX))
+        chosen.push({ pid, kind, number: isVideo ? 0 : (audio += 1) });
+      else this.#unsupported(`${streamTypeText(source.type)} on PID ${pid}`);
     }
     return chosen;
   }
 
-  #open(source: ElementaryStream, number: number): Elementary {
+  #open({ pid, kind, number }: Wanted): Elementary {
     const events: StreamEvents = {
       trackChanged: () => this.#tellTracks(),
       unit: (unit) => this.#emit({ kind: "unit", track: number, ...unit }),
       lost: (detail) => this.#emit({ kind: "loss", track: number, detail }),
       unsupported: (what) => this.#unsupported(what),
     };
-    const stream =
-      source.type === TYPE.aacAdts
-        ? new AdtsPesStream(number, source.language, events)
-        : new VideoPesStream(number, source.type === TYPE.h264 ? "h264" : "hevc", events);
-    const bytesMax = source.type === TYPE.aacAdts ? AUDIO_BYTES_MAX : VIDEO_BYTES_MAX;
-    const elementary = {
-      source,
-      number,
-      stream,
-      pes: new PesAssembler(bytesMax, (pes) => stream.pes(pes), events.lost),
-    };
-    this.#pids[source.pid] = { counter: -1, signature: 0, sections: null, elementary };
+    const stream = openStream(number, kind, events);
+    const bytesMax = kind.media === "audio" ? AUDIO_BYTES_MAX : VIDEO_BYTES_MAX;
+    const pes = new PesAssembler(bytesMax, (whole) => stream.pes(whole), events.lost);
+    const elementary = { pid, kind, number, stream, pes };
+    this.#pids[pid] = { counter: -1, signature: 0, sections: null, elementary };
     return elementary;
   }
 
@@ -286,14 +283,28 @@ class Demuxer {
   }
 }
 
-function isTaken(type: number): boolean {
-  return type === TYPE.h264 || type === TYPE.hevc || type === TYPE.aacAdts;
+function openStream(number: number, kind: Kind, events: StreamEvents): Stream {
+  if (kind.media === "audio") return new AudioPesStream(number, kind.language, syntaxOf(kind), events);
+  return kind.codec === "av1" ? new Av1PesStream(number, events) : new VideoPesStream(number, kind.codec, events);
 }
 
-function isSame(old: Elementary, now: { source: ElementaryStream; number: number }): boolean {
-  const { source, number } = now;
-  const { pid, type, language } = old.source;
-  return number === old.number && source.pid === pid && source.type === type && source.language === language;
+function syntaxOf(kind: Extract<Kind, { media: "audio" }>): AudioSyntax {
+  switch (kind.codec) {
+    case "adts":
+      return ADTS;
+    case "latm":
+      return latmSyntax();
+    case "mpeg":
+      return MPEG_AUDIO;
+    case "dolby":
+      return DOLBY;
+    case "opus":
+      return opusSyntax(opusLayout(kind.channels));
+  }
+}
+
+function isSame(old: Elementary, now: Wanted): boolean {
+  return old.number === now.number && old.pid === now.pid && isSameKind(old.kind, now.kind);
 }
 
 /** Whether an adaptation field is longer than what its flags announce. Source: ISO/IEC 13818-1, 2.4.3.4

@@ -6,7 +6,6 @@ const SECTION_BYTES_MAX = 1024;
 const HEADER_BYTES = 8;
 const CRC_BYTES = 4;
 const TABLE = { programs: 0, streams: 2 } as const;
-const LANGUAGE_DESCRIPTOR = 0x0a;
 
 /** Puts the sections of one PID together.
  *  Source: ISO/IEC 13818-1, 2.4.4.1 and 2.4.4.2 */
@@ -96,7 +95,8 @@ export function parsePrograms(section: Buffer): { version: number; pids: Readonl
   return { version: (section[5]! >> 1) & 0x1f, pids };
 }
 
-export type ElementaryStream = Readonly<{ type: number; pid: number; language: string }>;
+export type ElementaryStream = Readonly<{ type: number; pid: number; descriptors: readonly Descriptor[] }>;
+export type Descriptor = Readonly<{ tag: number; data: Buffer }>;
 export type ProgramMap = Readonly<{ program: number; clockPid: number; streams: readonly ElementaryStream[] }>;
 
 /** Null when it is no PMT or runs over its end. Source: ISO/IEC 13818-1, 2.4.4.9 */
@@ -109,41 +109,20 @@ export function parseProgramMap(section: Buffer): ProgramMap | null {
     const infoEnd = at + 5 + (section.readUInt16BE(at + 3) & 0xfff);
     if (infoEnd > end) return null;
     const pid = section.readUInt16BE(at + 1) & 0x1fff;
-    streams.push({ type: section[at]!, pid, language: languageOf(section.subarray(at + 5, infoEnd)) });
+    streams.push({ type: section[at]!, pid, descriptors: readDescriptors(section.subarray(at + 5, infoEnd)) });
     at = infoEnd;
   }
   return { program: section.readUInt16BE(3), clockPid: section.readUInt16BE(8) & 0x1fff, streams };
 }
 
-function languageOf(descriptors: Buffer): string {
-  for (let at = 0; at + 2 <= descriptors.length; at += 2 + descriptors[at + 1]!) {
-    if (descriptors[at] !== LANGUAGE_DESCRIPTOR) continue;
-    const code = descriptors.toString("latin1", at + 2, at + 5).toLowerCase();
-    return /^[a-z]{3}$/.test(code) ? code : "und";
+/** One that runs over the end is left out, with all behind it. */
+function readDescriptors(bytes: Buffer): Descriptor[] {
+  const descriptors: Descriptor[] = [];
+  for (let at = 0; at + 2 <= bytes.length; ) {
+    const end = at + 2 + bytes[at + 1]!;
+    if (end > bytes.length) break;
+    descriptors.push({ tag: bytes[at]!, data: bytes.subarray(at + 2, end) });
+    at = end;
   }
-  return "und";
-}
-
-/** For a report about a stream that is not taken. Source: ISO/IEC 13818-1, table 2-34; others as in common use */
-const TYPE_NAMES: Readonly<Record<number, string>> = {
-  1: "MPEG-1 video",
-  2: "MPEG-2 video",
-  3: "MPEG-1 audio",
-  4: "MPEG-2 audio",
-  5: "private sections",
-  6: "private data: subtitles, teletext, AC-3",
-  16: "MPEG-4 video",
-  17: "AAC in LATM",
-  21: "metadata",
-  27: "H.264",
-  15: "AAC in ADTS",
-  36: "H.265",
-  51: "H.266",
-  129: "AC-3",
-  134: "SCTE-35 splice information",
-  135: "E-AC-3",
-};
-
-export function streamTypeText(type: number): string {
-  return `stream type 0x${type.toString(16).padStart(2, "0")} (${TYPE_NAMES[type] ?? "unknown"})`;
+  return descriptors;
 }

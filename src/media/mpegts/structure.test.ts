@@ -128,7 +128,7 @@ test("the first program with a stream we take is taken; others and other streams
       [0x06, 0x201],
       [0x1b, VIDEO],
       [0x1b, 0x202],
-      [0x11, 0x203],
+      [0x02, 0x203],
       [0x0f, AUDIO, "swe"],
     ]),
     mux.programMap(0x22, 3, [[0x1b, 0x300]]),
@@ -141,7 +141,7 @@ test("the first program with a stream we take is taken; others and other streams
     [
       "stream type 0x06 (private data: subtitles, teletext, AC-3) on PID 513",
       "stream type 0x1b (H.264) on PID 514",
-      "stream type 0x11 (AAC in LATM) on PID 515",
+      "stream type 0x02 (MPEG-2 video) on PID 515",
     ],
   );
   const { tracks, complete } = of(events, "tracks").at(-1)!;

@@ -2,8 +2,9 @@
 // in one (the time stamps are the first one's), or one in several (a length field has only 16 bits).
 import { PlatformError } from "#base/errors.ts";
 import { splitAnnexB } from "#media/codec/nal.ts";
+import type { NalCodec } from "#media/codec/parameter-sets.ts";
 import { VideoStream } from "#media/codec/video-stream.ts";
-import type { VideoCodec, VideoTrack } from "#media/session-log/entries.ts";
+import type { VideoTrack } from "#media/session-log/entries.ts";
 import type { Pes, PesTimes } from "./pes.ts";
 import { CLOCK_RATE, type Stream, type StreamEvents, wrapped } from "./stream.ts";
 
@@ -23,7 +24,7 @@ export class VideoPesStream implements Stream {
   #last: PesTimes | null = null;
   #stepTicks = STEP_TICKS_DEFAULT;
 
-  constructor(track: number, codec: VideoCodec, events: StreamEvents) {
+  constructor(track: number, codec: NalCodec, events: StreamEvents) {
     this.#stream = new VideoStream(track, codec);
     this.#events = events;
   }
