@@ -4,10 +4,11 @@ import { describe, PlatformError } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
 import type { Channel } from "#media/channel.ts";
 import type { CmafInit } from "#media/cmaf/read-init.ts";
-import type { Boundary, Decision, EraOpened } from "#media/session-log/entries.ts";
+import type { Decision, EraOpened } from "#media/session-log/entries.ts";
 import { OPEN_END } from "#media/session-log/stretch.ts";
 import { type Segment, Timeline } from "#media/session-log/timeline.ts";
 import { utcToTai } from "#media/time/tai.ts";
+import { Boundaries } from "./boundaries.ts";
 import type { HeldSegment } from "./held.ts";
 import type { SessionJournal, SessionNote, StoredSession } from "./media-journal.ts";
 import type { OriginOptions } from "./options.ts";
@@ -17,10 +18,6 @@ import type { DecisionSource } from "./types.ts";
 
 /** Pause before a log that broke off is asked for again. */
 const LOG_RETRY_MS = 500;
-/** Boundaries of segments below those that are made now: senders send some again. */
-const BOUNDARIES_KEPT = 64;
-/** And of a rendition that hangs no more than so many: the log of a week has 300 000. */
-const BOUNDARIES_MAX = 4096;
 
 export type SessionDeps = Readonly<{
   clock: Clock;
@@ -65,9 +62,7 @@ export class Session {
   #restoredEras: readonly EraOpened[] = [];
   #progressMs: number;
   #hurried = false;
-  /** Ordinals of the boundaries in the timeline, [oldest, newest]; `source` mode only. */
-  #oldestBoundary = 0;
-  #newestBoundary = -1;
+  readonly #boundaries = new Boundaries(this.timeline);
   readonly #deps: SessionDeps;
   readonly #host: TrackHost;
   readonly #stop = new AbortController();
@@ -94,7 +89,7 @@ export class Session {
     this.#host = {
       timeline: this.timeline,
       logPosition: () => this.#position,
-      oldestKnown: () => this.#oldestBoundary,
+      oldestKnown: () => this.#boundaries.oldest,
       aheadBytesMax: deps.options.aheadBytesMax,
       published: (track) => this.#published(track),
       sealed: (track, segment, record) => this.saving.save(track, segment, record),
@@ -174,13 +169,17 @@ export class Session {
       this.msnBase = decision.msnBase; // the highest answer of several origins holds for all
       this.discontinuityBase = decision.discontinuityBase;
     } else if (decision.kind === "era") this.#openEra(decision);
-    else if (decision.kind === "boundary") this.#count(decision);
+    else if (decision.kind === "boundary") this.#boundaries.count(decision);
     else if (decision.kind === "end") this.#progressMs = this.#deps.clock.monotonicMs();
     for (const wake of [...this.#timelineWaiters]) wake();
     this.advance();
-    if (decision.kind === "boundary") this.#forget();
+    if (decision.kind === "boundary") this.#boundaries.forget(this.#making());
     this.#deps.replanned(this);
     this.#deps.changed();
+  }
+
+  #making(): number[] {
+    return [...this.tracks.values()].filter((track) => !track.finished).map((track) => track.nextOrdinal);
   }
 
   #openEra(era: EraOpened): void {
@@ -201,21 +200,6 @@ export class Session {
     const before = this.timeline.eras().findLast((known) => known.era < era.era);
     const last = before ? this.timeline.segmentAt(before.era, era.previousEnd - 1) : null;
     return last ? last.ordinal + 1 : 0;
-  }
-
-  #count({ ordinal }: Boundary): void {
-    if (ordinal <= this.#newestBoundary) return;
-    if (ordinal !== this.#newestBoundary + 1) this.#oldestBoundary = ordinal;
-    this.#newestBoundary = ordinal;
-  }
-
-  /** Boundaries that no chunk can belong to any more need no memory. */
-  #forget(): void {
-    const making = [...this.tracks.values()].filter((track) => !track.finished).map((track) => track.nextOrdinal);
-    const from = Math.max(Math.min(...making) - BOUNDARIES_KEPT, this.#newestBoundary - BOUNDARIES_MAX);
-    if (from <= this.#oldestBoundary || from > this.#newestBoundary) return;
-    this.timeline.forgetBefore(from);
-    this.#oldestBoundary = from;
   }
 
   addTrack(name: string, kind: Track["kind"], nextOrdinal: number): Track {
