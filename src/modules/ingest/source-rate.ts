@@ -39,6 +39,9 @@ const REGULAR_SHARE_MIN = 0.7;
 /** A declared rate is the one that was measured when it differs by no more: a few stamps in milliseconds are no better. */
 const DECLARED_FITS = 0.03;
 
+/** Two pictures on either side of a pause say nothing about how long the next one stands: a second at most. */
+const SLOWEST = 1;
+
 const MEASURED_DENOMINATOR = 1000;
 
 /** The standard rate nearest to the given one when it is near enough, else the next below it. */
@@ -68,7 +71,7 @@ export function chooseCopied(declared: Rate | null, measured: Measured | null): 
   if (isConstant && isDeclared) return chooseDeclared(declared);
   const usual = usualRate(framesPerSecond);
   if (isConstant && usual) return choose(perSecond(usual), usual, DECLARED_TOLERANCE);
-  const mean = measuredRate(measured.meanFramesPerSecond);
+  const mean = measuredRate(Math.max(SLOWEST, measured.meanFramesPerSecond));
   return { ...choose(perSecond(mean), mean, MEASURED_TOLERANCE), sourceRate: mean, varies: true };
 }
 

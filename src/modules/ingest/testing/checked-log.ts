@@ -1,10 +1,19 @@
 // A sink that holds a session's log and checks, entry by entry, what every reader relies on. A test that drives the
 // sequencer into it needs no assertions of its own for that.
 import { strict as assert } from "node:assert";
-import { type Entry, type EraOpened, INTERLEAVE_MAX_NS, type Track, type Unit } from "#media/session-log/entries.ts";
+import {
+  type Boundary,
+  type Entry,
+  type EraOpened,
+  INTERLEAVE_MAX_NS,
+  type Track,
+  type Unit,
+} from "#media/session-log/entries.ts";
+import { Timeline } from "#media/session-log/timeline.ts";
 import { indexAt, indexOnGridAtOrAfter, timeOf } from "#media/time/rate.ts";
 import { segmentStart } from "#media/time/segmentation.ts";
 import type { EntrySink } from "../output-side.ts";
+import { CheckedSource } from "./checked-source.ts";
 
 export class CheckedLog implements EntrySink {
   readonly entries: Entry[] = [];
@@ -16,17 +25,22 @@ export class CheckedLog implements EntrySink {
   #splices = new Set<number>();
   readonly #newest = new Map<number, bigint>();
   readonly #audioEndNs = new Map<number, bigint>();
+  /** The newest era, when pictures are copied in it. */
+  #source: CheckedSource | null = null;
+  /** As readers hold it. */
+  readonly timeline = new Timeline();
   ended = false;
 
   append(entry: Entry): number {
     assert.ok(!this.ended, `${entry.kind} after the end`);
     this.#check(entry);
+    if (entry.kind !== "unit") this.timeline.apply(entry);
     this.entries.push(entry);
     return this.entries.length - 1;
   }
 
   get next(): number {
-    return this.#next;
+    return this.#source?.next ?? this.#next;
   }
 
   units(track?: number): Unit[] {
@@ -43,13 +57,15 @@ export class CheckedLog implements EntrySink {
     if (entry.kind === "tracks") this.#tracks = entry.tracks;
     else if (entry.kind === "era") this.#era(entry);
     else if (entry.kind === "hole") this.#hole(entry.from, entry.to);
+    else if (entry.kind === "boundary") this.#boundary(entry);
     else if (entry.kind === "splice") {
       assert.ok(entry.frame >= this.#next, `splice at ${entry.frame}, which is given: ${this.#next} is free`);
       this.#next = entry.frame;
       this.#floor = entry.frame;
       this.#splices.add(entry.frame);
+      assert.equal(this.#source, null, "no splice between copied pictures");
     } else if (entry.kind === "end") {
-      assert.ok(entry.frame >= this.#next, `end at ${entry.frame}, below ${this.#next}`);
+      assert.ok(entry.frame >= this.next, `end at ${entry.frame}, below ${this.next}`);
       this.ended = true;
     } else if (entry.kind === "unit") this.#unit(entry);
   }
@@ -58,20 +74,48 @@ export class CheckedLog implements EntrySink {
     const before = this.#eras.at(-1);
     assert.equal(era.era, this.#eras.length);
     assert.equal(era.previousEnd === null, before === undefined);
-    if (before) {
+    assert.equal(era.mode, era.renditions.some(({ copied }) => copied) ? "source" : "grid");
+    if (before && (before.mode === "source" || era.mode === "source")) this.#eraOfCopies(before, era);
+    else if (before) {
       const end = era.previousEnd!;
       assert.ok(end >= this.#next, `era ends at ${end}, ${this.#next} is free`);
       assert.ok(end === segmentStart(end, before.segmentFrames) || this.#splices.has(end), "on a boundary");
       assert.equal(era.frame, indexOnGridAtOrAfter(before.rate, end, era.rate));
     }
     this.#eras.push(era);
+    this.#source = era.mode === "source" ? new CheckedSource(era) : null;
     this.#splices.clear();
     this.#next = era.frame;
     this.#floor = era.frame;
   }
 
+  #eraOfCopies(before: EraOpened, era: EraOpened): void {
+    const end = era.previousEnd!;
+    this.#source?.close(end);
+    assert.ok(end >= this.next, `era ends at ${end}, ${this.next} is free`);
+    const gapNs = timeOf(era.rate, era.frame) - timeOf(before.rate, end);
+    assert.ok(gapNs >= -20_000n && gapNs <= timeOf(era.frameRate, 1), `${gapNs} ns between two eras`);
+  }
+
+  #boundary(boundary: Boundary): void {
+    assert.ok(this.#source, "boundaries are of copied pictures");
+    const { era, previousEnd } = this.#source.era;
+    const isFirst = boundary.frame === this.#source.era.frame;
+    const lastBefore = this.#eras.at(-2);
+    const last = isFirst
+      ? lastBefore && this.timeline.segmentAt(lastBefore.era, previousEnd! - 1)
+      : this.timeline.segmentAt(era, boundary.frame - 1);
+    this.#source.boundary(boundary, last ? last.ordinal + 1 : 0);
+    const discontinuities = last ? this.timeline.discontinuitiesBefore(last) + (last.discontinuity ? 1 : 0) : 0;
+    assert.equal(boundary.discontinuities, discontinuities);
+  }
+
   #hole(from: number, to: number): void {
     assert.ok(from < to, `hole ${from}..${to}`);
+    if (this.#source) {
+      this.#source.hole(from, to);
+      return;
+    }
     assert.ok(from >= this.#next, `hole from ${from}, ${this.#next} is free`);
     this.#next = to;
     this.#floor = to;
@@ -93,13 +137,15 @@ export class CheckedLog implements EntrySink {
   #audio(unit: Unit, sampleRate: number, samplesPerUnit: number): void {
     const samples = { num: sampleRate, den: 1 };
     assert.equal(unit.timeNs, timeOf(samples, unit.index));
+    this.#source?.audio();
     const endNs = this.#audioEndNs.get(unit.track) ?? 0n;
     assert.ok(unit.index >= indexAt(samples, endNs), "audio positions rise");
     this.#audioEndNs.set(unit.track, timeOf(samples, unit.index + samplesPerUnit));
   }
 
   #video(unit: Unit, era: EraOpened): void {
-    if (indexAt(era.rate, unit.timeNs) >= era.frame) {
+    if (this.#source) this.#source.video(unit, this.#tracks);
+    else if (indexAt(era.rate, unit.timeNs) >= era.frame) {
       const nearest = indexAt(era.rate, unit.timeNs);
       // From a planned border to half a frame before the next era's first one: the last slot of this era takes it.
       const isAtBorder = (unit.index + 1) % era.segmentFrames === 0 && nearest > unit.index && nearest < unit.index + 7;
