@@ -21,7 +21,7 @@ export type CmafInit = Readonly<{
   height: number;
   /** Degrees clockwise that the picture is turned by for display (matrix of tkhd). */
   rotation: Rotation;
-  /** 0 for video. */
+  /** As the sample entry says, which many writers leave at 2; 0 for video. */
   channels: number;
   /** Body of avcC, hvcC, av1C, dac3, dec3 or dOps; AudioSpecificConfig; empty for MP3. */
   config: Buffer;

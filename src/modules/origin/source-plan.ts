@@ -68,7 +68,14 @@ export class SourcePlan implements Plan {
     return (this.#era.targetDurationSeconds + 1) * this.#timescale();
   }
 
+  /** The last part of a segment waits for the log to say that it is: with it the segment is whole, and what comes next is
+   *  known (another era's media, or none, instead of the part that would follow). */
   pick(segment: Segment, progress: Progress, ahead: Ahead): Arrived | null {
+    const arrived = this.#following(segment, progress, ahead);
+    return arrived?.endsSegment && segment.end === OPEN_END ? null : arrived;
+  }
+
+  #following(segment: Segment, progress: Progress, ahead: Ahead): Arrived | null {
     const end = endOf(progress);
     if (end !== null) {
       const arrived = progress.ended ? null : ahead.at(segment.era, end);

@@ -289,6 +289,7 @@ export class Track {
       if (first === null || plan.pick(segment, progress, this.#ahead)) return;
       const ordinal = this.#ordinalOf(first);
       const isHere = ordinal === segment.ordinal;
+      if (isHere && first.endsSegment && segment.end === OPEN_END) return; // nothing is missing but the log's word
       if (ordinal === null || ordinal < segment.ordinal || (isHere && first.part.startTicks < (endOf(progress) ?? 0))) {
         this.#ahead.remove(first); // cut elsewhere than what is there: no part will ever lead to it
         continue;
