@@ -130,7 +130,8 @@ export class SourceOutput implements OutputSide {
     const middle = indexAt(rate, (startNs + endNs) / 2n);
     if (this.#begins) {
       const { tick } = this.#begins;
-      const isLater = 2n * startNs > this.#instant(tick) + endNs;
+      const hasBegun = !this.#inHole && this.#boundary?.frame === tick; // with silence, as it begins an era
+      const isLater = !hasBegun && 2n * startNs > this.#instant(tick) + endNs;
       this.#resume(Math.max(isLater ? indexAt(rate, startNs) : tick, this.#least));
     } else if (middle >= this.#mark) {
       const passed = Math.floor((middle - frame) / segmentFrames);
