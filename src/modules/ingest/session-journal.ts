@@ -8,6 +8,7 @@ import type { Channel } from "#media/channel.ts";
 import { decodeDecision, encodeDecision } from "#media/session-log/decision-json.ts";
 import type { Decision, Positioned } from "#media/session-log/entries.ts";
 import type { Journal, JournalFolder } from "#platform/journal/journal.ts";
+import { KeptDecisions } from "./log/kept-decisions.ts";
 import { type Progress, ProgressJournal, rememberedProgress, removeStrayProgress } from "./progress-journal.ts";
 import type { PublishRequest } from "./types.ts";
 
@@ -149,7 +150,7 @@ export async function rememberedSessions(
 
 async function readJournal(journal: Journal, progress: Progress | null): Promise<Remembered | null> {
   let facts: SessionFacts | null = null;
-  const decisions: Positioned<Decision>[] = [];
+  const decisions = new KeptDecisions(); // a week of copied segments has 300 000 boundaries
   for await (const bytes of journal.read()) {
     const body = Buffer.from(bytes.buffer, bytes.byteOffset + 1, Math.max(0, bytes.byteLength - 1));
     const kind = String.fromCharCode(bytes[0] ?? 0);
@@ -157,10 +158,12 @@ async function readJournal(journal: Journal, progress: Progress | null): Promise
     else if (kind === KIND.decision) {
       if (body.length <= POSITION_BYTES) throw new PlatformError("media.truncated", "a decision is cut short");
       const entry = decodeDecision(body.subarray(POSITION_BYTES));
-      decisions.push({ position: Number(body.readBigUInt64BE(0)), entry });
+      const at = { position: Number(body.readBigUInt64BE(0)), entry };
+      decisions.add(at);
+      decisions.left(at);
     } else throw new PlatformError("media.unsupported", `a journal record of kind "${kind}"`);
   }
-  return facts && { facts, decisions, progress };
+  return facts && { facts, decisions: decisions.all(), progress };
 }
 
 function json(bytes: Buffer): unknown {

@@ -9,13 +9,14 @@ export interface ReadableLog {
   readonly ended: boolean;
   /** @param position from the first held to next - 1 */
   at(position: number): Positioned;
-  decisions(): readonly Positioned<Decision>[];
+  /** The first decision kept at or after a position; undefined when there is none (yet). */
+  decisionFrom(position: number): Positioned<Decision> | undefined;
   /** The reader will read no more. */
   release(reader: LogReader): void;
 }
 
 export type ReaderOptions = Readonly<{
-  /** Decisions alone: such a reader is never cut off, since all decisions are kept. */
+  /** Decisions alone: such a reader is never cut off. It misses boundaries that it is too late for, and nothing else. */
   decisionsOnly?: boolean;
   /** Called once when the reader is cut off, after the append that did it. */
   onCut?: (error: PlatformError) => void;
@@ -25,7 +26,7 @@ export class LogReader implements AsyncIterableIterator<Positioned> {
   readonly decisionsOnly: boolean;
   readonly #log: ReadableLog;
   readonly #onCut: ((error: PlatformError) => void) | undefined;
-  /** Where in the list of decisions it is; those before `#start` come from the list. */
+  /** From where on it has not seen the decisions kept; those before `#start` come from them. */
   #decision: number;
   readonly #start: number;
   /** Next position to be taken from the ring. */
@@ -42,8 +43,7 @@ export class LogReader implements AsyncIterableIterator<Positioned> {
     this.#position = start;
     this.#onCut = options.onCut;
     this.decisionsOnly = options.decisionsOnly ?? false;
-    const first = log.decisions().findIndex(({ position }) => position >= decisionsFrom);
-    this.#decision = first < 0 ? log.decisions().length : first;
+    this.#decision = decisionsFrom;
   }
 
   /** Entries from here on must stay in the ring for this reader. */
@@ -67,10 +67,11 @@ export class LogReader implements AsyncIterableIterator<Positioned> {
   }
 
   #take(): Positioned | null {
-    const decision = this.#log.decisions()[this.#decision];
-    if (decision !== undefined && (this.decisionsOnly || decision.position < this.#start)) {
-      this.#decision += 1;
-      return decision;
+    if (this.decisionsOnly || this.#decision < this.#start) {
+      const decision = this.#log.decisionFrom(this.#decision);
+      const isBefore = decision !== undefined && (this.decisionsOnly || decision.position < this.#start);
+      this.#decision = isBefore ? decision.position + 1 : Math.max(this.#decision, this.#start);
+      if (isBefore) return decision;
     }
     if (this.decisionsOnly || this.#position >= this.#log.next) return null;
     const at = this.#log.at(this.#position);

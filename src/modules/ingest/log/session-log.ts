@@ -1,6 +1,7 @@
 // The truth of one live session: every unit and every decision, in one order, each with its position. The gateway
 // appends; workers, packagers and origins read.
-// Decisions are few and all kept. Units are a ring, and media time alone decides what leaves it: while a publisher is
+// Decisions are few and all kept, but boundaries of copied segments, of which there is one every other second: each says
+// what was counted before it, so those in the ring and the newest before are enough. Units are a ring, and media time alone decides what leaves it: while a publisher is
 // away no time passes here, so nothing is lost that a worker still has to make. The bound in bytes is stronger than
 // that: one stream must not take the memory of the others.
 import { assert } from "#base/assert.ts";
@@ -8,6 +9,7 @@ import { PlatformError } from "#base/errors.ts";
 import { PAYLOAD_BYTES_MAX } from "#media/session-log/codec.ts";
 import type { Decision, Entry, Positioned } from "#media/session-log/entries.ts";
 import { Deque } from "./deque.ts";
+import { KeptDecisions } from "./kept-decisions.ts";
 import { LogReader, type ReadableLog, type ReaderOptions } from "./log-reader.ts";
 import { Starts } from "./starts.ts";
 
@@ -37,7 +39,7 @@ export class SessionLog implements ReadableLog {
   readonly #options: SessionLogOptions;
   readonly #ring = new Deque<Positioned>();
   readonly #starts = new Starts();
-  readonly #decisions: Positioned<Decision>[] = [];
+  readonly #decisions = new KeptDecisions();
   readonly #readers = new Set<LogReader>();
   #next = 0;
   #bytes = 0;
@@ -55,6 +57,7 @@ export class SessionLog implements ReadableLog {
     for (const at of options.restored?.decisions ?? []) {
       assert.ok(at.position >= this.#next, `restored decision ${at.position} is out of order`);
       this.#decide(at);
+      this.#decisions.left(at);
       this.#next = at.position + 1;
     }
     assert.ok((options.restored?.next ?? 0) >= this.#next, "restored.next lies above the restored decisions");
@@ -90,7 +93,11 @@ export class SessionLog implements ReadableLog {
   }
 
   decisions(): readonly Positioned<Decision>[] {
-    return this.#decisions;
+    return this.#decisions.all();
+  }
+
+  decisionFrom(position: number): Positioned<Decision> | undefined {
+    return this.#decisions.from(position);
   }
 
   at(position: number): Positioned {
@@ -161,7 +168,7 @@ export class SessionLog implements ReadableLog {
   }
 
   #decide(at: Positioned<Decision>): void {
-    this.#decisions.push(at);
+    this.#decisions.add(at);
     this.#starts.apply(at, this.#appendedBytes);
     if (at.entry.kind === "end") this.#ended = true;
   }
@@ -188,6 +195,7 @@ export class SessionLog implements ReadableLog {
     while (this.first < position) {
       const at = this.#ring.shift()!;
       this.#starts.evicted(at);
+      this.#decisions.left(at);
       this.#bytes -= bytesOf(at.entry);
       this.#evictedAny = true;
     }

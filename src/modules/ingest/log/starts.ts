@@ -3,6 +3,7 @@
 // decoder starts some units earlier. A segment whose pre-roll is gone can be made by nobody, so both questions are
 // answered here, from the same numbers.
 import { assert } from "#base/assert.ts";
+import { largestFirst } from "#media/ladder/plan.ts";
 import type { AudioTrack, EraOpened, Positioned, Track, Unit } from "#media/session-log/entries.ts";
 import { spanNs, timeOf } from "#media/time/rate.ts";
 import { Deque } from "./deque.ts";
@@ -59,7 +60,7 @@ export class Starts {
   /** How far the ring may be cut when everything from `fromNs` on must still be makeable: the newest start for which
    *  that holds; null when there is none. */
   cutFor(fromNs: bigint): number | null {
-    const rate = this.#eras.at(-1)?.rate;
+    const rate = this.#eras.at(-1)?.frameRate;
     if (rate === undefined) return null;
     const videoNs = fromNs - spanNs(rate, PRE_ROLL_FRAMES + MARGIN_FRAMES);
     const audioNs = fromNs - this.#audioPreRollNs(MARGIN_AUDIO_UNITS);
@@ -76,7 +77,7 @@ export class Starts {
   startFor(era: number, frame: number, ring: Iterable<Positioned>): number | null {
     const grid = this.#eras.find((known) => known.era === era);
     assert.ok(grid, `era ${era} is in the log`);
-    const videoNs = timeOf(grid.rate, frame - PRE_ROLL_FRAMES);
+    const videoNs = timeOf(grid.rate, frame) - spanNs(grid.frameRate, PRE_ROLL_FRAMES);
     const place = this.#starts.firstPlace((start) => start.timeNs > videoNs);
     if (place === 0) return null;
     const { position } = this.#starts.at(place - 1)!;
@@ -104,7 +105,7 @@ export class Starts {
 
   #setTracks(tracks: readonly Track[]): void {
     this.#tracks = new Map(tracks.map((track) => [track.track, track]));
-    this.#mainTrack = tracks.find((track) => track.kind === "video") ?? tracks[0] ?? null;
+    this.#mainTrack = largestFirst(tracks)[0] ?? tracks[0] ?? null;
     this.#longestAudioUnitNs = 0n;
     for (const track of tracks)
       if (track.kind === "audio" && unitNs(track) > this.#longestAudioUnitNs) this.#longestAudioUnitNs = unitNs(track);
