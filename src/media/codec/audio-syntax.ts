@@ -36,29 +36,40 @@ export interface AudioSyntax {
   payload?(frame: Buffer): Buffer;
 }
 
-/** The frames of a message that holds whole ones and nothing else, joined to units as the codec wants them.
- *  What is behind the last whole frame, or cannot be read, is returned as `left`. Views. */
-export function splitUnits(
-  syntax: AudioSyntax,
-  bytes: Buffer,
-): { units: { head: FrameHead; unit: Buffer }[]; left: number } {
-  const units: { head: FrameHead; unit: Buffer }[] = [];
+/** Frames that make one unit. `unit` is a view. */
+export type AudioUnit = Readonly<{ head: FrameHead; unit: Buffer; samples: number }>;
+
+/** The units of a message that holds whole frames and nothing else.
+ *  @returns `left`: bytes behind the last frame that can be read */
+export function splitUnits(syntax: AudioSyntax, bytes: Buffer): { units: AudioUnit[]; left: number } {
+  const units: AudioUnit[] = [];
   let first: FrameHead | null = null;
   let begin = 0;
   let samples = 0;
   let at = 0;
   const close = () => {
-    if (first !== null) units.push({ head: first, unit: bytes.subarray(begin, at) });
+    if (first !== null) units.push({ head: first, unit: bytes.subarray(begin, at), samples });
     [first, begin, samples] = [null, at, 0];
   };
   while (at < bytes.length) {
     const head = syntax.read(bytes, at);
     if (head === null || head === "more" || at + head.frameBytes > bytes.length) break;
-    if (first !== null && head.samples > 0 && samples >= first.unitSamples) close();
+    if (first !== null && head.samples > 0 && samples >= head.unitSamples) close();
     first ??= head;
     samples += head.samples;
     at += head.frameBytes;
   }
   close();
   return { units, left: bytes.length - at };
+}
+
+export function isSameAudio(a: AudioTrack, b: AudioTrack): boolean {
+  return (
+    a.codec === b.codec &&
+    a.sampleRate === b.sampleRate &&
+    a.channels === b.channels &&
+    a.samplesPerUnit === b.samplesPerUnit &&
+    a.language === b.language &&
+    Buffer.from(a.config.buffer, a.config.byteOffset, a.config.byteLength).equals(b.config)
+  );
 }

@@ -198,20 +198,20 @@ test("the declared frame rate stands in when the stream names none", () => {
 
 test("what we cannot take is told once and the rest goes on", () => {
   const { video, units: sent } = config();
-  const mp3 = message(8, Buffer.of(0x2f, 1, 2, 3));
-  const multitrack = message(8, Buffer.of(0x95, 0, 1, 2, 3));
+  const speex = message(8, Buffer.of(0xb2, 1, 2, 3));
+  const flac = message(8, Buffer.concat([Buffer.of(0x95, 0x00), Buffer.from("fLaC"), Buffer.of(1, 2, 3)]));
   const frame = message(9, videoFrame("h264", sent[0]!.payload, true, 0));
   const events = run([
     message(9, videoHeader("h264", video!.config)),
-    mp3,
-    mp3,
-    multitrack,
+    speex,
+    speex,
+    flac,
     frame,
     message(9, Buffer.of(0x22, 0)),
   ]);
   assert.deepEqual(
     events.filter((event) => event.kind === "unsupported").map((event) => event.what),
-    ["audio codec MP3", "audio: several tracks in one message", "video codec Sorenson H.263"],
+    ["audio codec Speex", "audio codec fLaC", "video codec Sorenson H.263"],
   );
   assert.equal(units(events, 0).length, 1);
   assert.equal(lastTracks(events).complete, true); // no sound is to be waited for any more

@@ -1,18 +1,19 @@
 // RTMP media messages in, units out. Nothing that comes in makes it throw: a message that cannot be read is told as loss
 // of its track.
 import { PlatformError } from "#base/errors.ts";
-import { aacTrack } from "#media/codec/aac.ts";
-import { splitLengths } from "#media/codec/nal.ts";
-import { VideoStream } from "#media/codec/video-stream.ts";
+import { NO_HINTS, type VideoHints } from "#media/codec/video-unit.ts";
 import type { DemuxClock, DemuxEvent } from "#media/demux.ts";
-import type { AudioTrack, VideoCodec } from "#media/session-log/entries.ts";
-import type { Rate } from "#media/time/rate.ts";
-import { parseMetadata } from "./metadata.ts";
+import type { Track } from "#media/session-log/entries.ts";
+import { FlvAudio, isTakenAudio } from "./audio.ts";
+import { parseColourInfo, parseMetadata } from "./metadata.ts";
 import { codecText, parseAudioTag, parseVideoTag, type TagBody } from "./tag.ts";
+import { type FlvVideo, flvVideo, videoCodecOf } from "./video.ts";
 
 const CLOCK: DemuxClock = Object.freeze({ timescale: 1000, wrapBits: 32 });
 const TAG = { audio: 8, video: 9, data: 18 } as const;
-const TRACK = { video: 0, audio: 1 } as const;
+/** Video is track 0; the audio track with id n is track 1 + n. */
+const TRACK = { video: 0, firstAudio: 1 } as const;
+const AUDIO_TRACKS_MAX = 15;
 const CLOCK_WRAP = 2 ** 32;
 /** Different things that are reported as unsupported: names come from the sender. */
 const REPORTS_MAX = 64;
@@ -25,8 +26,6 @@ export type FlvDemuxer = {
   end(): void;
 };
 
-type Video = { stream: VideoStream; codec: VideoCodec; lengthBytes: number };
-
 export function flvDemuxer(emit: (event: DemuxEvent) => void): FlvDemuxer {
   const demuxer = new Demuxer(emit);
   return {
@@ -38,11 +37,14 @@ export function flvDemuxer(emit: (event: DemuxEvent) => void): FlvDemuxer {
 
 class Demuxer {
   readonly #emit: (event: DemuxEvent) => void;
-  #video: Video | null = null;
-  #audio: AudioTrack | null = null;
+  #video: FlvVideo | null = null;
+  #hints: VideoHints = NO_HINTS;
+  /** By track id. */
+  readonly #audio = new Map<number, FlvAudio>();
+  readonly #refused = new Set<"video" | number>();
   /** What the publisher announced; null: it has not said. */
-  #expected: { video: boolean | null; audio: boolean | null } = { video: null, audio: null };
-  #rate: Rate | null = null;
+  #expected: { video: boolean | null; audio: readonly number[] | null } = { video: null, audio: null };
+  #languages: ReadonlyMap<number, string> = new Map();
   #told = "";
   readonly #reported = new Set<string>();
 
@@ -53,51 +55,65 @@ class Demuxer {
   tag(type: 8 | 9 | 18, timestampMs: number, body: Uint8Array): void {
     const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
     if (bytes.length === 0) return; // allowed as a sign of life
-    const track = type === TAG.video ? TRACK.video : type === TAG.audio ? TRACK.audio : null;
+    if (type === TAG.data) this.#guard(null, () => this.#dataTag(bytes));
+    else this.#mediaTag(type, timestampMs, bytes);
+  }
+
+  #mediaTag(type: 8 | 9, timestampMs: number, bytes: Buffer): void {
+    const isVideo = type === TAG.video;
+    const bodies = isVideo ? parseVideoTag(bytes) : parseAudioTag(bytes);
+    if (!bodies) {
+      const detail = `${isVideo ? "a video" : "an audio"} message of ${bytes.length} bytes ends too early`;
+      this.#emit({ kind: "loss", track: isVideo ? TRACK.video : TRACK.firstAudio, detail });
+    }
+    for (const body of bodies ?? []) {
+      const track = isVideo ? TRACK.video : TRACK.firstAudio + body.trackId;
+      this.#guard(track, () => (isVideo ? this.#videoBody(timestampMs, body) : this.#audioBody(timestampMs, body)));
+    }
+  }
+
+  #guard(track: number | null, read: () => void): void {
     try {
-      if (type === TAG.video) this.#videoTag(timestampMs, bytes);
-      else if (type === TAG.audio) this.#audioTag(timestampMs, bytes);
-      else this.#dataTag(bytes);
+      read();
     } catch (error) {
       if (!(error instanceof PlatformError)) throw error;
       this.#emit({ kind: "loss", track, detail: error.message });
     }
   }
 
-  #videoTag(timestampMs: number, bytes: Buffer): void {
-    const tag = parseVideoTag(bytes);
-    if (!tag) throw new PlatformError("media.truncated", `a video message of ${bytes.length} bytes`);
-    const codec = tag.codec === "avc1" ? "h264" : tag.codec === "hvc1" ? "hevc" : null;
+  #videoBody(timestampMs: number, body: TagBody): void {
+    const codec = videoCodecOf(body.codec);
+    if (body.trackId > 0) {
+      this.#report(`video track ${body.trackId}: only the first one is taken`);
+      return;
+    }
+    if (body.what === "metadata") {
+      const transfer = parseColourInfo(body.data);
+      if (transfer !== undefined) this.#hint({ transfer });
+      return;
+    }
     if (codec === null) {
-      this.#unsupported("video", tag.codec);
+      this.#refuse("video", codecText("video", body.codec));
       return;
     }
     if (this.#video?.codec !== codec) {
-      if (tag.what === "nothing") return;
-      const stream = new VideoStream(TRACK.video, codec);
-      stream.hint({ rate: this.#rate });
-      this.#video = { stream, codec, lengthBytes: 4 };
+      if (body.what === "nothing") return;
+      this.#video = flvVideo(TRACK.video, codec);
+      this.#video.hint(this.#hints);
     }
-    if (tag.what === "config") this.#configure(this.#video, tag.data);
-    else if (tag.what === "frame") this.#frame(this.#video, timestampMs, tag);
+    if (body.what === "config" && this.#video.configure(body.data)) this.#tellTracks();
+    else if (body.what === "frame") this.#frame(this.#video, timestampMs, body);
   }
 
-  #configure(video: Video, record: Buffer): void {
-    const { lengthBytes, trackChanged } = video.stream.configure(record);
-    video.lengthBytes = lengthBytes;
-    if (trackChanged) this.#tellTracks();
-  }
-
-  #frame(video: Video, timestampMs: number, tag: TagBody): void {
-    const nals = splitLengths(tag.data, video.lengthBytes);
-    for (const unit of video.stream.units(nals, { randomAccessHint: tag.keyFrame, single: true })) {
+  #frame(video: FlvVideo, timestampMs: number, { data, keyFrame, compositionMs }: TagBody): void {
+    for (const unit of video.units(data, keyFrame)) {
       if (unit.trackChanged) this.#tellTracks();
       if (unit.damage !== null) this.#emit({ kind: "loss", track: TRACK.video, detail: unit.damage });
       this.#emit({
         kind: "unit",
         track: TRACK.video,
-        ptsTicks: wrapped(timestampMs + tag.compositionMs),
-        dtsTicks: wrapped(timestampMs + Math.min(0, tag.compositionMs)), // decoded no later than shown
+        ptsTicks: wrapped(timestampMs + compositionMs),
+        dtsTicks: wrapped(timestampMs + Math.min(0, compositionMs)), // decoded no later than shown
         randomAccess: unit.randomAccess,
         damaged: unit.damage !== null,
         payload: unit.payload,
@@ -105,49 +121,63 @@ class Demuxer {
     }
   }
 
-  #audioTag(timestampMs: number, bytes: Buffer): void {
-    const tag = parseAudioTag(bytes);
-    if (!tag) throw new PlatformError("media.truncated", `an audio message of ${bytes.length} bytes`);
-    if (tag.codec !== "mp4a") this.#unsupported("audio", tag.codec);
-    else if (tag.what === "config") this.#audioConfig(tag.data);
-    else if (tag.what === "frame" && this.#audio && tag.data.length > 0) {
-      const ticks = wrapped(timestampMs);
-      const flags = { randomAccess: true, damaged: false };
-      this.#emit({ kind: "unit", track: TRACK.audio, ptsTicks: ticks, dtsTicks: ticks, ...flags, payload: tag.data });
+  #audioBody(timestampMs: number, body: TagBody): void {
+    const { trackId, codec, what } = body;
+    if (!isTakenAudio(codec) || trackId >= AUDIO_TRACKS_MAX) {
+      const text = codecText("audio", codec);
+      this.#refuse(trackId, isTakenAudio(codec) ? `audio track ${trackId}: at most ${AUDIO_TRACKS_MAX}` : text);
+      return;
+    }
+    let audio = this.#audio.get(trackId);
+    if (audio?.codec !== codec) {
+      if (what === "nothing") return;
+      audio = new FlvAudio(codec, TRACK.firstAudio + trackId, this.#languages.get(trackId) ?? "und");
+      this.#audio.set(trackId, audio);
+    }
+    try {
+      if (what === "config" || what === "channels") {
+        if (audio.configure(body)) this.#tellTracks();
+      } else if (what === "frame") this.#sound(audio, timestampMs, body);
+    } catch (error) {
+      if (!(error instanceof PlatformError) || error.code !== "media.unsupported") throw error;
+      this.#refuse(trackId, error.message);
     }
   }
 
-  #audioConfig(config: Buffer): void {
-    if (this.#audio && config.equals(this.#audio.config)) return;
-    try {
-      this.#audio = aacTrack(TRACK.audio, Buffer.from(config));
-    } catch (error) {
-      if (!(error instanceof PlatformError) || error.code !== "media.unsupported") throw error;
-      this.#report(error.message);
-      this.#expect("audio", false);
-      return;
+  #sound(audio: FlvAudio, timestampMs: number, { trackId, data }: TagBody): void {
+    const { frames, changed } = audio.frames(data);
+    if (changed) this.#tellTracks();
+    for (const { afterMs, payload } of frames) {
+      const ticks = wrapped(timestampMs + afterMs);
+      const flags = { randomAccess: true, damaged: false };
+      const track = TRACK.firstAudio + trackId;
+      this.#emit({ kind: "unit", track, ptsTicks: ticks, dtsTicks: ticks, ...flags, payload });
     }
-    this.#tellTracks();
   }
 
   #dataTag(bytes: Buffer): void {
     const metadata = parseMetadata(bytes);
     if (!metadata) return;
-    this.#rate = metadata.rate;
-    const changed = this.#video?.stream.hint({ rate: metadata.rate }) ?? false;
-    this.#expected = { video: metadata.video, audio: metadata.audio };
+    const { video, audio, languages } = metadata;
+    this.#expected = { video, audio: audio?.filter((id) => id < AUDIO_TRACKS_MAX) ?? null };
+    this.#languages = languages;
+    let changed = false;
+    for (const [id, source] of this.#audio) changed = source.setLanguage(languages.get(id) ?? "und") || changed;
     if (changed) this.#tellTracks();
-    else this.#tellWhenComplete();
-  }
-
-  #expect(kind: "video" | "audio", expected: boolean): void {
-    this.#expected = { ...this.#expected, [kind]: expected };
+    this.#hint({ rate: metadata.rate });
     this.#tellWhenComplete();
   }
 
-  #unsupported(kind: "video" | "audio", codec: string | null): void {
-    this.#report(codecText(kind, codec));
-    this.#expect(kind, false);
+  #hint(hints: Partial<VideoHints>): void {
+    this.#hints = { ...this.#hints, ...hints };
+    if (this.#video?.hint(hints)) this.#tellTracks();
+  }
+
+  /** The track is not waited for. */
+  #refuse(which: "video" | number, what: string): void {
+    this.#report(what);
+    if (this.#refused.size < REPORTS_MAX) this.#refused.add(which);
+    this.#tellWhenComplete();
   }
 
   #report(what: string): void {
@@ -156,12 +186,16 @@ class Demuxer {
     this.#emit({ kind: "unsupported", what });
   }
 
-  #tracks() {
-    const video = this.#video?.stream.track ?? null;
-    const audio = this.#audio;
+  #tracks(): { tracks: Track[]; complete: boolean } {
+    const video = this.#video?.track ?? null;
+    const audio = [...this.#audio].sort(([a], [b]) => a - b).flatMap(([, { track }]) => track ?? []);
+    const { video: wantsVideo, audio: wanted } = this.#expected;
+    const isThere = (id: number) => this.#refused.has(id) || (this.#audio.get(id)?.track ?? null) !== null;
+    const someAudio = audio.length > 0 || this.#refused.has(0);
     const complete =
-      (video !== null || this.#expected.video === false) && (audio !== null || this.#expected.audio === false);
-    return { tracks: [video, audio].filter((track) => track !== null), complete };
+      (video !== null || wantsVideo === false || this.#refused.has("video")) &&
+      (wanted === null ? someAudio : wanted.every(isThere));
+    return { tracks: video ? [video, ...audio] : audio, complete };
   }
 
   #tellTracks(): void {

@@ -1,9 +1,10 @@
-// The head of an FLV tag body, old and enhanced, as one value. Bytes that are none give null and never throw.
+// The head of an FLV tag body, old and enhanced, as values: one per track that the message carries. Bytes that are none
+// give null and never throw.
 // Source: Adobe Flash Video File Format 10.1, annex E.4; Enhanced RTMP (Veovera) v2, "Enhanced Video" and "Enhanced Audio"
 
-export const SOUND_AAC = 10;
-export const SOUND_ENHANCED = 9;
-export const CODEC = { avc: 7, hevc: 12 } as const;
+export const SOUND = { mp3: 2, enhanced: 9, aac: 10, mp3Slow: 14 } as const;
+/** 12 and 13 are what senders agreed on before there were FourCCs. */
+export const CODEC = { avc: 7, hevc: 12, av1: 13 } as const;
 export const FRAME = { key: 1, command: 5 } as const;
 
 /** Packet types of enhanced tags; the first four have the meaning of the old AVCPacketType and more. */
@@ -13,16 +14,23 @@ export const PACKET = {
   sequenceEnd: 2,
   codedFramesX: 3,
   metadata: 4,
-  multitrack: 6,
+  multichannel: 4,
   audioMultitrack: 5,
+  multitrack: 6,
   modifier: 7,
 } as const;
 
+const MULTITRACK = { one: 0, many: 1, manyCodecs: 2 } as const;
+const TRACKS_MAX = 64;
+
 export type TagBody = Readonly<{
-  /** FourCC ("avc1"), or the number of an old codec as text ("2"); null when several tracks share the tag. */
-  codec: string | null;
+  /** 0 unless the message says another. */
+  trackId: number;
+  /** FourCC ("avc1"), or the number of an old codec as text ("2"). */
+  codec: string;
   keyFrame: boolean;
-  what: "config" | "frame" | "nothing";
+  /** `metadata`: AMF0 values about a video track; `channels`: a layout of an audio track. */
+  what: "config" | "frame" | "metadata" | "channels" | "nothing";
   /** Presentation after decoding, ms; may be negative. */
   compositionMs: number;
   /** A view into the body. */
@@ -30,58 +38,98 @@ export type TagBody = Readonly<{
 }>;
 
 /** @returns null when the bytes end too early */
-export function parseVideoTag(bytes: Buffer): TagBody | null {
+export function parseVideoTag(bytes: Buffer): readonly TagBody[] | null {
   const head = bytes[0];
   if (head === undefined) return null;
   const frameType = (head >> 4) & (head & 0x80 ? 7 : 15);
-  if (head & 0x80) return enhancedVideo(bytes, frameType);
   const keyFrame = frameType === FRAME.key;
+  if (head & 0x80) {
+    const make = (type: number, trackId: number, codec: string, data: Buffer) =>
+      enhancedVideo(type, { trackId, codec, keyFrame, data }, frameType);
+    return enhancedTracks(bytes, PACKET.multitrack, make);
+  }
   const codec = head & 15;
-  const known = codec === CODEC.avc ? "avc1" : codec === CODEC.hevc ? "hvc1" : String(codec);
-  const tag = { codec: known, keyFrame, what: "nothing" as const, compositionMs: 0, data: bytes.subarray(1) };
-  if (frameType === FRAME.command || known.length < 4) return tag;
+  const known = ({ [CODEC.avc]: "avc1", [CODEC.hevc]: "hvc1", [CODEC.av1]: "av01" } as Record<number, string>)[codec];
+  const tag = { trackId: 0, codec: known ?? String(codec), keyFrame, compositionMs: 0 };
+  if (frameType === FRAME.command || known === undefined) return [{ ...tag, what: "nothing", data: bytes.subarray(1) }];
   if (bytes.length < 5) return null;
   const what = bytes[1] === 0 ? "config" : bytes[1] === 1 ? "frame" : "nothing";
-  return { ...tag, what, compositionMs: bytes.readIntBE(2, 3), data: bytes.subarray(5) };
+  return [{ ...tag, what, compositionMs: bytes.readIntBE(2, 3), data: bytes.subarray(5) }];
 }
 
-function enhancedVideo(bytes: Buffer, frameType: number): TagBody | null {
-  const start = afterModifiers(bytes);
-  if (!start) return null;
-  const { type, at } = start;
-  const keyFrame = frameType === FRAME.key;
-  const nothing = { keyFrame, what: "nothing" as const, compositionMs: 0, data: bytes.subarray(bytes.length) };
-  if (type === PACKET.multitrack) return { ...nothing, codec: null };
-  if (bytes.length < at + 4) return null;
-  const codec = bytes.toString("latin1", at, at + 4);
-  const data = bytes.subarray(at + 4);
-  if (frameType === FRAME.command) return { ...nothing, codec };
-  if (type === PACKET.sequenceStart) return { ...nothing, codec, what: "config", data };
-  if (type === PACKET.codedFramesX) return { ...nothing, codec, what: "frame", data };
-  if (type !== PACKET.codedFrames) return { ...nothing, codec };
-  if (data.length < 3) return null;
-  return { codec, keyFrame, what: "frame", compositionMs: data.readIntBE(0, 3), data: data.subarray(3) };
+type Start = Pick<TagBody, "trackId" | "codec" | "keyFrame" | "data">;
+
+function enhancedVideo(type: number, start: Start, frameType: number): TagBody | null {
+  const tag = { ...start, compositionMs: 0 };
+  if (type === PACKET.metadata) return { ...tag, what: "metadata" };
+  if (frameType === FRAME.command) return { ...tag, what: "nothing" };
+  if (type === PACKET.sequenceStart) return { ...tag, what: "config" };
+  if (type === PACKET.codedFramesX) return { ...tag, what: "frame" };
+  if (type !== PACKET.codedFrames) return { ...tag, what: "nothing" };
+  if (start.codec !== "avc1" && start.codec !== "hvc1") return { ...tag, what: "frame" }; // they have no composition time
+  if (start.data.length < 3) return null;
+  return { ...tag, what: "frame", compositionMs: start.data.readIntBE(0, 3), data: start.data.subarray(3) };
 }
 
 /** @returns null when the bytes end too early */
-export function parseAudioTag(bytes: Buffer): TagBody | null {
+export function parseAudioTag(bytes: Buffer): readonly TagBody[] | null {
   const head = bytes[0];
   if (head === undefined) return null;
-  const nothing = { keyFrame: true, what: "nothing" as const, compositionMs: 0, data: bytes.subarray(bytes.length) };
   const format = head >> 4;
-  if (format === SOUND_AAC) {
-    if (bytes.length < 2) return null;
-    const what = bytes[1] === 0 ? "config" : bytes[1] === 1 ? "frame" : "nothing";
-    return { ...nothing, codec: "mp4a", what, data: bytes.subarray(2) };
-  }
-  if (format !== SOUND_ENHANCED) return { ...nothing, codec: String(format) };
+  const tag = { trackId: 0, keyFrame: true, compositionMs: 0 };
+  if (format === SOUND.enhanced)
+    return enhancedTracks(bytes, PACKET.audioMultitrack, (type, trackId, codec, data) => {
+      const what = type === PACKET.sequenceStart ? "config" : type === PACKET.codedFrames ? "frame" : "nothing";
+      return { ...tag, trackId, codec, what: type === PACKET.multichannel ? "channels" : what, data };
+    });
+  if (format === SOUND.mp3 || format === SOUND.mp3Slow)
+    return [{ ...tag, codec: ".mp3", what: "frame", data: bytes.subarray(1) }];
+  if (format !== SOUND.aac) return [{ ...tag, codec: String(format), what: "nothing", data: bytes.subarray(1) }];
+  if (bytes.length < 2) return null;
+  const what = bytes[1] === 0 ? "config" : bytes[1] === 1 ? "frame" : "nothing";
+  return [{ ...tag, codec: "mp4a", what, data: bytes.subarray(2) }];
+}
+
+/** The tracks of an enhanced message, which are one unless its type says `multitrack`. */
+function enhancedTracks(
+  bytes: Buffer,
+  multitrack: number,
+  make: (type: number, trackId: number, codec: string, data: Buffer) => TagBody | null,
+): readonly TagBody[] | null {
   const start = afterModifiers(bytes);
   if (!start) return null;
-  if (start.type === PACKET.audioMultitrack) return { ...nothing, codec: null };
-  if (bytes.length < start.at + 4) return null;
-  const codec = bytes.toString("latin1", start.at, start.at + 4);
-  const what = start.type === 0 ? "config" : start.type === 1 ? "frame" : "nothing";
-  return { ...nothing, codec, what, data: bytes.subarray(start.at + 4) };
+  let { at } = start;
+  const fourCc = (): string => bytes.toString("latin1", at, (at += 4));
+  if (start.type !== multitrack) {
+    if (bytes.length < at + 4) return null;
+    const body = make(start.type, 0, fourCc(), bytes.subarray(at));
+    return body && [body];
+  }
+  const kind = bytes[at];
+  if (kind === undefined) return null;
+  at += 1;
+  const type = kind & 15;
+  if (type === multitrack) return null; // forbidden, and it would have no end
+  const [isOne, hasCodecs] = [kind >> 4 === MULTITRACK.one, kind >> 4 === MULTITRACK.manyCodecs];
+  let codec = "";
+  if (!hasCodecs) {
+    if (bytes.length < at + 4) return null;
+    codec = fourCc();
+  }
+  const bodies: TagBody[] = [];
+  while (at < bytes.length && bodies.length < TRACKS_MAX) {
+    if (bytes.length < at + (hasCodecs ? 4 : 0) + (isOne ? 1 : 4)) return null;
+    if (hasCodecs) codec = fourCc();
+    const trackId = bytes[at]!;
+    const size = isOne ? bytes.length - at - 1 : bytes.readUIntBE(at + 1, 3);
+    at += isOne ? 1 : 4;
+    if (at + size > bytes.length) return null;
+    const body = make(type, trackId, codec, bytes.subarray(at, at + size));
+    if (!body) return null;
+    bodies.push(body);
+    at += size;
+  }
+  return bodies;
 }
 
 /** Packet type and where its content begins, past all modifiers (nanosecond offsets: below what our clock resolves). */
@@ -113,7 +161,6 @@ const OLD_VIDEO: Readonly<Record<string, string>> = {
 const OLD_AUDIO: Readonly<Record<string, string>> = {
   "0": "PCM",
   "1": "ADPCM",
-  "2": "MP3",
   "3": "PCM",
   "5": "Nellymoser",
   "6": "Nellymoser",
@@ -123,8 +170,7 @@ const OLD_AUDIO: Readonly<Record<string, string>> = {
 };
 
 /** For a report about a codec that is not taken. */
-export function codecText(kind: "video" | "audio", codec: string | null): string {
-  if (codec === null) return `${kind}: several tracks in one message`;
+export function codecText(kind: "video" | "audio", codec: string): string {
   const name =
     codec.length === 4 ? codec.replaceAll(/[^\x20-\x7e]/g, "?") : (kind === "video" ? OLD_VIDEO : OLD_AUDIO)[codec];
   return `${kind} codec ${name ?? `number ${codec}`}`;

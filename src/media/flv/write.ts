@@ -3,11 +3,11 @@
 import type { AudioTrack, VideoCodec, VideoTrack } from "#media/session-log/entries.ts";
 import { perSecond } from "#media/time/rate.ts";
 import { ecmaArray, encodeAmf0 } from "./amf0.ts";
-import { CODEC, FRAME, PACKET, SOUND_AAC } from "./tag.ts";
+import { CODEC, FRAME, PACKET, SOUND } from "./tag.ts";
 
 const INTER = 2;
 /** AAC in FLV is always marked as 44.1 kHz, 16 bits, stereo: the configuration says the truth. */
-const AAC_HEAD = (SOUND_AAC << 4) | 0x0f;
+const AAC_HEAD = (SOUND.aac << 4) | 0x0f;
 
 /** The sequence header: sent first, and again when the configuration changes. @param config avcC or hvcC */
 export function videoHeader(codec: VideoCodec, config: Uint8Array): Buffer {
@@ -63,7 +63,7 @@ export function metadata(video: VideoTrack | null, audio: AudioTrack | null, enc
       ...(video ? { width: video.width, height: video.height } : {}),
       ...(video ? { videocodecid: video.codec === "h264" ? CODEC.avc : hvc1 } : {}),
       ...(rate ? { framerate: perSecond(rate) } : {}),
-      ...(audio ? { audiocodecid: SOUND_AAC, audiosamplerate: audio.sampleRate } : {}),
+      ...(audio ? { audiocodecid: SOUND.aac, audiosamplerate: audio.sampleRate } : {}),
       ...(audio ? { audiosamplesize: 16, stereo: audio.channels === 2 } : {}),
       encoder,
     }),

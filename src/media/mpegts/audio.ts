@@ -2,7 +2,7 @@
 // holds several, and the last one may end in the next. The time stamp of a PES is that of the first frame that begins in
 // it; later ones count samples from there, so that rounding does not add up.
 import { PlatformError } from "#base/errors.ts";
-import type { AudioSyntax, FrameHead } from "#media/codec/audio-syntax.ts";
+import { type AudioSyntax, type FrameHead, isSameAudio } from "#media/codec/audio-syntax.ts";
 import type { AudioTrack } from "#media/session-log/entries.ts";
 import type { Pes } from "./pes.ts";
 import { CLOCK_RATE, type Stream, type StreamEvents, wrapped } from "./stream.ts";
@@ -165,15 +165,4 @@ export class AudioPesStream implements Stream {
     const next = end < bytes.length ? this.#syntax.read(bytes, end) : "more";
     return next === "more" ? isUsual : next !== null && next.key === head.key;
   }
-}
-
-function isSameAudio(a: AudioTrack, b: AudioTrack): boolean {
-  const config = Buffer.from(a.config.buffer, a.config.byteOffset, a.config.byteLength);
-  return (
-    a.codec === b.codec &&
-    a.sampleRate === b.sampleRate &&
-    a.channels === b.channels &&
-    a.samplesPerUnit === b.samplesPerUnit &&
-    config.equals(b.config)
-  );
 }

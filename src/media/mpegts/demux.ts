@@ -44,13 +44,20 @@ export type MpegtsDemuxer = {
   readonly clock: DemuxClock;
   /** Any bytes of the stream, in order. Nothing of them is kept. */
   push(bytes: Uint8Array): void;
+  /** The transport knows that bytes are missing here. */
+  lose(detail: string): void;
   /** The sender is done: everything held is put out, then `end`. */
   end(): void;
 };
 
 export function mpegtsDemuxer(emit: (event: DemuxEvent) => void): MpegtsDemuxer {
   const demuxer = new Demuxer(emit);
-  return { clock: CLOCK, push: (bytes) => demuxer.push(bytes), end: () => demuxer.end() };
+  return {
+    clock: CLOCK,
+    push: (bytes) => demuxer.push(bytes),
+    lose: (detail) => demuxer.lose(detail),
+    end: () => demuxer.end(),
+  };
 }
 
 class Demuxer {
@@ -76,6 +83,10 @@ class Demuxer {
 
   push(bytes: Uint8Array): void {
     this.#packets.push(bytes);
+  }
+
+  lose(detail: string): void {
+    this.#lostAll(detail);
   }
 
   end(): void {

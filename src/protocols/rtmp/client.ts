@@ -6,6 +6,7 @@ import type { Random } from "#base/random.ts";
 import type { Amf0Value } from "#media/flv/amf0.ts";
 import type { RtmpAddress } from "./address.ts";
 import { asObject, asText, type Command, command, readCommand } from "./command.ts";
+import { enhancements } from "./enhanced.ts";
 import { clientHandshake } from "./handshake.ts";
 import { CHUNK_STREAM, RtmpLink } from "./link.ts";
 import { type MediaType, RTMP_LIMITS, type RtmpLimits, type RtmpMessage, TYPE } from "./message.ts";
@@ -26,13 +27,10 @@ export type RtmpClientDeps = Readonly<{
   send: (bytes: Uint8Array) => void;
   on: (event: RtmpClientEvent) => void;
   limits?: Partial<RtmpLimits>;
-  /** Codecs by FourCC that may be sent in enhanced form. */
-  fourCcList?: readonly string[];
   /** Handshake with a digest, as Flash Player does. */
   digest?: boolean;
 }>;
 
-const FOUR_CC_DEFAULT = ["avc1", "hvc1", "mp4a"] as const;
 /** What servers expect to see of an encoder; some parse it. */
 const CLIENT_NAME = "FMLE/3.0 (compatible; Continuity)";
 
@@ -117,7 +115,7 @@ export class RtmpClientSession {
       type: "nonprivate",
       flashVer: CLIENT_NAME,
       tcUrl,
-      fourCcList: [...(this.#deps.fourCcList ?? FOUR_CC_DEFAULT)],
+      ...enhancements(),
     });
   }
 

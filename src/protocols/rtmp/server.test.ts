@@ -1,7 +1,7 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import { PlatformError } from "#base/errors.ts";
-import { encodeAmf0 } from "#media/flv/amf0.ts";
+import { type Amf0Value, encodeAmf0 } from "#media/flv/amf0.ts";
 import { CHUNK_STREAM } from "./link.ts";
 import { numberMessage, RTMP_LIMITS, setPeerBandwidth, TYPE, userControl } from "./message.ts";
 import type { RtmpServerEvent, RtmpServerSession } from "./server.ts";
@@ -37,12 +37,31 @@ test("connect is answered with windows, chunk size and success", () => {
       code: "NetConnection.Connect.Success",
       description: "Connected.",
       objectEncoding: 0,
-      fourCcList: ["avc1", "hvc1", "mp4a"],
+      fourCcList: ["avc1", "hvc1", "av01", "mp4a", ".mp3", "ac-3", "ec-3", "Opus"],
+      videoFourCcInfoMap: { avc1: 5, hvc1: 5, av01: 5 },
+      audioFourCcInfoMap: { mp4a: 5, ".mp3": 5, "ac-3": 5, "ec-3": 5, Opus: 5 },
+      capsEx: 6,
     },
   ]);
   const [event] = peer.events;
   assert.ok(event?.kind === "connect");
   assert.deepEqual([event.app, event.flashVer, event.fourCcList], ["live", "FMLE/3.0", ["hvc1", "av01"]]);
+});
+
+test("whoever says nothing of enhanced RTMP hears nothing of it; maps count as the list does", () => {
+  const answerTo = (object: Record<string, Amf0Value>) => {
+    const peer = new RawPeer();
+    peer.connect({ app: "live", tcUrl: "rtmp://host/live", ...object });
+    const [event] = peer.events;
+    assert.ok(event?.kind === "connect");
+    const information = peer.commands[0]!.arguments[0] as Record<string, unknown>;
+    return { told: "fourCcList" in information && information.capsEx === 6, heard: event.fourCcList };
+  };
+  assert.deepEqual(answerTo({}), { told: false, heard: [] });
+  assert.deepEqual(answerTo({ fourCcList: [] }), { told: false, heard: [] });
+  assert.deepEqual(answerTo({ capsEx: 2 }), { told: true, heard: [] });
+  const maps = { videoFourCcInfoMap: { av01: 4, hvc1: 4 }, audioFourCcInfoMap: { "*": 4 }, fourCcList: ["hvc1"] };
+  assert.deepEqual(answerTo(maps), { told: true, heard: ["hvc1", "av01", "*"] });
 });
 
 test("a whole publication: asked, accepted, media, goodbye said twice", () => {

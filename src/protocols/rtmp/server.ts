@@ -8,7 +8,8 @@ import { PlatformError } from "#base/errors.ts";
 import type { Random } from "#base/random.ts";
 import type { Amf0Object, Amf0Value } from "#media/flv/amf0.ts";
 import { mergeQueries, type Query, splitQuery } from "./address.ts";
-import { asObject, asText, type Command, command, onStatus, readCommand, shown } from "./command.ts";
+import { asText, type Command, command, onStatus, readCommand, shown } from "./command.ts";
+import { enhancements, readEnhancements } from "./enhanced.ts";
 import { serverHandshake } from "./handshake.ts";
 import { CHUNK_STREAM, RtmpLink } from "./link.ts";
 import {
@@ -60,14 +61,10 @@ export type RtmpServerDeps = Readonly<{
   /** A PlatformError that it throws (media that cannot be read, say) fails the session; it comes back as `failed`. */
   on: (event: RtmpServerEvent) => void;
   limits?: Partial<RtmpLimits>;
-  /** Codecs by FourCC that we take; told to clients that know enhanced RTMP. */
-  fourCcList?: readonly string[];
 }>;
 
 type StreamState = "idle" | "publish-asked" | "publishing" | "play-asked";
 
-const FOUR_CC_DEFAULT = ["avc1", "hvc1", "mp4a"] as const;
-const FOUR_CC_COUNT_MAX = 64;
 /** What encoders expect to see of a server; some parse it. */
 const SERVER_NAME = "FMS/3,5,7,7009";
 const CAPABILITIES = 31;
@@ -197,7 +194,7 @@ export class RtmpServerSession {
     const { path: app, query: appQuery } = splitQuery(asText(object?.app));
     const query = mergeQueries(appQuery, splitQuery(tcUrl).query);
     this.#connected = { app: trimSlashes(app), query };
-    const fourCcList = textList(object?.fourCcList);
+    const fourCcList = readEnhancements(object);
 
     this.#link.announceWindow();
     this.#link.sendMessage(CHUNK_STREAM.control, setPeerBandwidth(PEER_BANDWIDTH_BYTES));
@@ -208,10 +205,10 @@ export class RtmpServerSession {
       code: "NetConnection.Connect.Success",
       description: "Connected.",
       objectEncoding: 0,
-      ...(fourCcList.length > 0 ? { fourCcList: [...(this.#deps.fourCcList ?? FOUR_CC_DEFAULT)] } : {}),
+      ...(fourCcList === null ? {} : enhancements()),
     });
     const flashVer = asText(object?.flashVer);
-    this.#deps.on({ kind: "connect", app: this.#connected.app, tcUrl, query, flashVer, fourCcList });
+    this.#deps.on({ kind: "connect", app: this.#connected.app, tcUrl, query, flashVer, fourCcList: fourCcList ?? [] });
   }
 
   #createStream({ transaction }: Command): void {
@@ -318,11 +315,3 @@ export class RtmpServerSession {
 const levelOf = (code: string): "status" | "error" => (code.endsWith(".Success") ? "status" : "error");
 
 const trimSlashes = (path: string): string => path.replace(/^\/+|\/+$/g, "");
-
-function textList(value: Amf0Value): string[] {
-  const items = Array.isArray(value) ? value : Object.values(asObject(value) ?? {});
-  return items
-    .slice(0, FOUR_CC_COUNT_MAX)
-    .map(asText)
-    .filter((text) => text !== "");
-}
