@@ -206,7 +206,7 @@ const DECISIONS: Readonly<{ [Kind in Decision["kind"]]: Shape<Of<Decision, Kind>
   splice: { frame: whole, discontinuity: truth },
   boundary: { frame: whole, ordinal: count, discontinuity: truth, discontinuities: count },
   drift: { frame: whole, step: oneOf(1, -1) },
-  end: { frame: whole, reason: oneOf("publisher", "lost", "stopped", "refused", "failed") },
+  end: { frame: whole, reason: oneOf("publisher", "lost", "stopped", "refused", "limit", "failed") },
 };
 
 const CHECKS = new Map(Object.entries(DECISIONS).map(([kind, shape]) => [kind, shaped(shape as Shape<object>, kind)]));

@@ -162,7 +162,8 @@ export type Boundary = Readonly<{
  *  segment that begins there. */
 export type DriftStep = Readonly<{ kind: "drift"; frame: number; step: 1 | -1 }>;
 
-export type EndReason = "publisher" | "lost" | "stopped" | "refused" | "failed";
+/** limit: the channel lets a session last no longer. */
+export type EndReason = "publisher" | "lost" | "stopped" | "refused" | "limit" | "failed";
 
 /** Nothing at or after `frame` exists. Always the last entry. */
 export type Ended = Readonly<{ kind: "end"; frame: number; reason: EndReason }>;

@@ -10,8 +10,8 @@ import { copies } from "#media/ladder/plan.ts";
 import { isCopied, type Rendition } from "#media/ladder/rendition.ts";
 import type { EndReason, Entry, SessionOpened } from "#media/session-log/entries.ts";
 import { timeOf } from "#media/time/rate.ts";
-import { utcToTai } from "#media/time/tai.ts";
 import type { Journal, JournalFolder } from "#platform/journal/journal.ts";
+import { PublisherLimits } from "./channel-limits.ts";
 import type { IngestLimits } from "./limits.ts";
 import { SessionLog } from "./log/session-log.ts";
 import { PublisherGuard } from "./publisher-guard.ts";
@@ -44,7 +44,7 @@ export interface PublisherLink {
   dismiss(error: PlatformError | null): void;
 }
 
-type Publisher = { link: PublisherLink; guard: PublisherGuard };
+type Publisher = { link: PublisherLink; guard: PublisherGuard; limits: PublisherLimits };
 
 export class LiveSession {
   readonly id: string;
@@ -140,7 +140,7 @@ export class LiveSession {
     assert.ok(!this.isBusy && !this.isEnded, "the session is free");
     if (this.#publisher) this.#dismiss(new PlatformError("publish.channel_busy", "Another connection took over."));
     const guard = new PublisherGuard(this.#deps.clock, this.#deps.limits, FRAMED.has(link.protocol));
-    this.#publisher = { link, guard };
+    this.#publisher = { link, guard, limits: new PublisherLimits(this.#facts.channel.limits) };
     this.#protocol = link.protocol;
     this.#remote = link.remote;
     this.#sequencer.attach(clock);
@@ -149,12 +149,17 @@ export class LiveSession {
   }
 
   received(link: PublisherLink, bytes: number): void {
-    if (this.#publisher?.link === link) this.#publisher.guard.received(bytes);
+    if (this.#publisher?.link !== link) return;
+    this.#publisher.guard.received(bytes);
+    this.#publisher.limits.received(bytes, this.#deps.clock.monotonicMs());
   }
 
   event(link: PublisherLink, event: DemuxEvent): void {
     if (this.#publisher?.link !== link) return;
-    this.#publisher.guard.event(event);
+    const { guard, limits } = this.#publisher;
+    guard.event(event);
+    limits.event(event);
+    if (limits.fault()) return; // the next tick turns it away
     this.#sequencer.event(event);
     if (event.kind !== "unit" || this.#sequencer.state !== "live" || this.#awaySinceMs !== null) this.#look();
   }
@@ -164,7 +169,7 @@ export class LiveSession {
   leave(link: PublisherLink, clean: boolean): PlatformError | null {
     if (this.#publisher?.link !== link) return null;
     const isNothing = this.#sequencer.state === "starting";
-    const fault = isNothing && clean ? (this.#publisher.guard.fault(true) ?? this.#sequencer.fault(true)) : null;
+    const fault = isNothing && clean ? this.#faultOf(this.#publisher, true) : null;
     this.#deps.log.info("ingest.publisher_left", { clean, bytes: this.#publisher.guard.bytes });
     this.#part(clean);
     if (isNothing) this.end(fault && fault.code !== "ingest.no_data" ? "refused" : clean ? "publisher" : "lost");
@@ -249,12 +254,17 @@ export class LiveSession {
 
   #checkPublisher(): { link: PublisherLink; error: PlatformError } | null {
     const publisher = this.#publisher;
-    const error = publisher && (publisher.guard.fault() ?? this.#sequencer.fault());
+    const error = publisher && this.#faultOf(publisher);
     if (!publisher || !error) return null;
     const isNothing = this.#sequencer.state === "starting";
     this.#dismiss(error);
     if (isNothing) this.end("refused");
     return { link: publisher.link, error };
+  }
+
+  /** @param over it has sent everything: nothing can get better */
+  #faultOf({ guard, limits }: Publisher, over = false): PlatformError | null {
+    return limits.fault() ?? guard.fault(over) ?? this.#sequencer.fault(over);
   }
 
   #dismiss(error: PlatformError | null): void {
@@ -271,6 +281,8 @@ export class LiveSession {
   }
 
   #endWhenDue(): void {
+    const { durationSeconds } = this.#facts.channel.limits;
+    if (durationSeconds !== null && this.#openForNs >= BigInt(durationSeconds) * NS_PER_SECOND) this.end("limit");
     if (this.#awaySinceMs === null || this.isEnded) return;
     const { endGraceSeconds, lossGraceSeconds } = this.#facts.channel;
     const isClean = this.#publisher === null && this.#isClean;
@@ -278,12 +290,16 @@ export class LiveSession {
     if (this.#deps.clock.monotonicMs() - this.#awaySinceMs >= graceMs) this.end(isClean ? "publisher" : "lost");
   }
 
+  get #openForNs(): bigint {
+    return this.#sequencer.time.taiNs - this.#opened.openedNs;
+  }
+
   #tellProgress(): void {
-    const { era, nextFrame, newestNs, state } = this.#sequencer;
+    const { era, nextFrame, newestNs, state, time } = this.#sequencer;
     const nowMs = this.#deps.clock.monotonicMs();
     if (era === null || state !== "live" || nowMs - this.#progressMs < PROGRESS_EVERY_MS) return;
     this.#progressMs = nowMs;
-    this.#journal.progress({ position: this.log.next, era: era.era, frame: nextFrame, newestNs });
+    this.#journal.progress({ position: this.log.next, era: era.era, frame: nextFrame, newestNs, time });
   }
 
   /** Tell the listeners when what they are shown has changed. */
@@ -312,7 +328,7 @@ export class LiveSession {
     }
     const { era, next } = restored.output.side;
     const lastNs = timeOf(era.rate, next);
-    const awayMs = Number((utcToTai(clock.utcNs()) - lastNs) / NS_PER_MS);
+    const awayMs = Number((this.#sequencer.time.taiNs - lastNs) / NS_PER_MS);
     this.#awaySinceMs = clock.monotonicMs() - Math.max(0, awayMs);
     log.info("ingest.session_restored", { awayMs, remote: facts.remote });
     this.#endWhenDue();
