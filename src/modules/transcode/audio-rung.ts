@@ -1,44 +1,43 @@
-// The audio rendition: one segment after the other, cut where the video is cut. It follows the log by itself: its parts go
-// out when their samples are known and no splice can move their borders any more.
+// An audio rendition: one segment after the other, cut where the video is cut. It follows the log by itself: its parts go
+// out when their samples are known and no splice or boundary can move their borders any more.
 
 import { assert } from "#base/assert.ts";
 import { type AudioRendition, isEncodedAudio } from "#media/ladder/rendition.ts";
 import type { EraOpened } from "#media/session-log/entries.ts";
 import type { Segment, Timeline } from "#media/session-log/timeline.ts";
-import { audioFrameAtOrAfter } from "#media/time/segmentation.ts";
 import type { Av } from "#platform/av/av.ts";
-import type { AudioInput } from "./audio-input.ts";
+import type { AudioInputs } from "./audio-inputs.ts";
+import { AudioParts } from "./audio-parts.ts";
 import { AudioSegment, type EncodedAudio } from "./audio-segment.ts";
 import { firstOrdinal, type Place } from "./beginning.ts";
 import type { Outlet, OutletTrack } from "./outlet.ts";
 
 type OpenSegment = {
-  segment: Segment;
-  era: EraOpened;
-  rendition: AudioRendition;
+  parts: AudioParts;
   maker: AudioSegment;
   /** Encoded and not sent, ascending. */
   ready: EncodedAudio[];
-  /** Video frame at which the next part starts. */
-  nextPart: number;
 };
 
 type OpenTrack = { era: number; track: OutletTrack; config: Uint8Array };
 
 export class AudioRung {
   readonly #av: Av;
+  readonly #name: string;
   readonly #timeline: Timeline;
-  readonly #input: AudioInput;
+  readonly #inputs: AudioInputs;
   readonly #outlet: Outlet;
   readonly #beginning: Place;
   #ordinal: number | null = null;
   #open: OpenSegment | null = null;
   #track: OpenTrack | null = null;
 
-  constructor(av: Av, timeline: Timeline, input: AudioInput, outlet: Outlet, beginning: Place) {
+  /** @param name of the rendition; eras that have none of that name are passed over */
+  constructor(av: Av, name: string, timeline: Timeline, inputs: AudioInputs, outlet: Outlet, beginning: Place) {
     this.#av = av;
+    this.#name = name;
     this.#timeline = timeline;
-    this.#input = input;
+    this.#inputs = inputs;
     this.#outlet = outlet;
     this.#beginning = beginning;
   }
@@ -77,7 +76,7 @@ export class AudioRung {
       }
     }
     await this.#sendParts(this.#open!, segment, settledHere, arrivedNs);
-    if (this.#open!.nextPart < segment.end) return false;
+    if (!this.#open!.parts.complete) return false;
     this.close();
     this.#ordinal = segment.ordinal + 1;
     return true;
@@ -90,15 +89,14 @@ export class AudioRung {
     return settled >= segment.end ? "gap" : "unknown";
   }
 
-  /** @returns false when the era has no audio */
+  /** @returns false when the era has no such rendition */
   async #openSegment(segment: Segment): Promise<boolean> {
     const era = this.#timeline.eraOf(segment.era);
-    const rendition = era.renditions.find(isEncodedAudio);
+    const rendition = era.renditions.filter(isEncodedAudio).find(({ name }) => name === this.#name);
     if (!rendition) return false;
-    const first = audioFrameAtOrAfter(era.rate, segment.start, rendition.sampleRate);
-    this.#input.forgetBefore(AudioSegment.neededFromNs(rendition, first, this.#input.track));
-    const maker = await AudioSegment.open(this.#av, rendition, this.#input, first);
-    this.#open = { segment, era, rendition, maker, ready: [], nextPart: segment.start };
+    const parts = new AudioParts(era, rendition.sampleRate, segment.start);
+    const maker = await AudioSegment.open(this.#av, rendition, this.#inputs.of(rendition.track), parts.first);
+    this.#open = { parts, maker, ready: [] };
     this.#enterEra(era, rendition, maker.config);
     return true;
   }
@@ -112,25 +110,21 @@ export class AudioRung {
   }
 
   async #sendParts(open: OpenSegment, segment: Segment, settled: number, arrivedNs: bigint): Promise<void> {
-    const { era, rendition, maker } = open;
-    const frameAt = (video: number) => audioFrameAtOrAfter(era.rate, video, rendition.sampleRate);
-    open.ready.push(...(await maker.advance(frameAt(segment.end))));
-    while (open.nextPart < segment.end) {
-      const partEnd = Math.min(open.nextPart + era.partFrames, segment.end);
-      const endFrame = frameAt(partEnd);
-      const isReady = endFrame <= frameAt(open.nextPart) || (open.ready.at(-1)?.frame ?? -1) >= endFrame - 1;
-      if (partEnd > settled || !isReady) return;
-      const units = open.ready.filter(({ frame }) => frame < endFrame);
-      open.ready = open.ready.filter(({ frame }) => frame >= endFrame);
-      if (units.length > 0)
-        this.#track!.track.send({
-          startIndex: units[0]!.frame,
-          segmentStartIndex: frameAt(segment.start),
-          units: units.map(({ bytes }) => ({ bytes, key: true })),
-          lastOfSegment: partEnd === segment.end,
-          newestArrivedNs: maker.newestArrivedNs || arrivedNs,
-        });
-      open.nextPart = partEnd;
+    const { maker, parts } = open;
+    open.ready.push(...(await maker.advance(parts.endFrame(segment.end))));
+    for (;;) {
+      const next = parts.next(segment.end, settled, open.ready.at(-1)?.frame ?? -1);
+      if (next === null) return;
+      const units = open.ready.filter(({ frame }) => frame < next.endFrame);
+      open.ready = open.ready.filter(({ frame }) => frame >= next.endFrame);
+      if (units.length === 0) continue;
+      this.#track!.track.send({
+        startIndex: units[0]!.frame,
+        segmentStartIndex: parts.first,
+        units: units.map(({ bytes }) => ({ bytes, key: true, durationIndexes: 1 })),
+        lastOfSegment: parts.complete,
+        newestArrivedNs: maker.newestArrivedNs || arrivedNs,
+      });
     }
   }
 }

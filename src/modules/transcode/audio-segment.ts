@@ -4,20 +4,19 @@
 // 4 frames the first kept frame is as good as any (63 dB against 49 without). Why post-roll: the encoder looks ahead.
 
 import type { AudioRendition } from "#media/ladder/rendition.ts";
+import { preRollUnits } from "#media/session-log/audio-pre-roll.ts";
 import type { AudioTrack } from "#media/session-log/entries.ts";
 import { gcd, rate, timeOf } from "#media/time/rate.ts";
 import { AAC_FRAME_SAMPLES } from "#media/time/segmentation.ts";
 import type { AudioDecoder, AudioEncoder, Av, Resampler, Samples } from "#platform/av/av.ts";
 import type { AudioInput, AudioUnit } from "./audio-input.ts";
 import { SampleQueue } from "./sample-queue.ts";
+import { stretchSamples } from "./stretch-samples.ts";
 
 /** Frames that each segment's encoder is given before its first. A click is gone with 2; the encoder's idea of how many bits
  *  it may spend settles with 12: seams then measure 0 to 2 dB below elsewhere, with 4 frames 3 to 5 dB. */
 export const PRE_ROLL_FRAMES = 12;
 export const POST_ROLL_FRAMES = 2;
-
-/** Units decoded before the one that holds the first needed sample. */
-const PRE_ROLL_UNITS = 4;
 
 /** Source samples before the first needed one, so that the resampler's filter is full there. */
 const RESAMPLER_PRE_ROLL_SAMPLES = 256;
@@ -31,7 +30,9 @@ const STEPS_MAX = 1000;
 export type EncodedAudio = Readonly<{ frame: number; bytes: Uint8Array }>;
 
 /** One resampler's stretch of the source: samples of one rate, contiguous from a point of both grids. */
-type Run = { resampler: Resampler; sampleRate: number; channels: number; next: number };
+type Run = { resampler: Resampler; sampleRate: number; speakers: number; channels: number; next: number };
+
+type Three = [number, number, number];
 
 export class AudioSegment {
   readonly #av: Av;
@@ -68,13 +69,6 @@ export class AudioSegment {
   /** Of the units that were used so far; 0 when there were none. */
   get newestArrivedNs(): bigint {
     return this.#newestArrivedNs;
-  }
-
-  /** No unit that ends before it is needed for a segment that starts at `first`. */
-  static neededFromNs(rendition: AudioRendition, first: number, track: AudioTrack | null): bigint {
-    if (track === null) return timeOf(rate(rendition.sampleRate), (first - PRE_ROLL_FRAMES) * AAC_FRAME_SAMPLES);
-    const { input } = gridStart(track.sampleRate, rendition.sampleRate, first);
-    return timeOf(rate(track.sampleRate), input - (PRE_ROLL_UNITS + 1) * track.samplesPerUnit);
   }
 
   /** Encode what is known, up to what frames below `end` need. @returns frames of the segment and after, ascending */
@@ -120,7 +114,7 @@ export class AudioSegment {
     if (track === null) return this.#input.positionAfter(start);
     const { input } = gridStart(track.sampleRate, this.#rendition.sampleRate, this.#first);
     // Half a sample later than its instant, so that rounding to nanoseconds cannot let one unit more in.
-    const from = 2 * (input - PRE_ROLL_UNITS * track.samplesPerUnit) + 1;
+    const from = 2 * (input - preRollUnits(track) * track.samplesPerUnit) + 1;
     return this.#input.positionAfter(timeOf(rate(2 * track.sampleRate), from));
   }
 
@@ -145,13 +139,17 @@ export class AudioSegment {
     if (this.#decoder === null || this.#decoder.track !== unit.track) {
       this.#decoder?.decoder.close();
       this.#decoder = null;
-      this.#decoder = { decoder: await this.#av.openAudioDecoder(unit.track.config), track: unit.track };
+      this.#decoder = { decoder: await this.#av.openAudioDecoder(unit.track), track: unit.track };
     }
     const samples = this.#decoder.decoder.decode(unit.payload);
     if (samples === null) return; // broken: the next unit finds its samples missing
     // A decoder that finds replicated bands gives twice the samples at twice the rate.
-    const factor = samples.count / unit.track.samplesPerUnit;
-    await this.#enter(samples, unit.index * factor, unit.from * factor);
+    const factor = samples.sampleRate / unit.track.sampleRate;
+    const [index, from, end] = [unit.index, unit.from, unit.end].map((sample) => Math.round(sample * factor)) as Three;
+    if (unit.stretched) {
+      const count = end - from;
+      await this.#enter({ ...samples, planes: stretchSamples(samples.planes, count), count }, from, from);
+    } else await this.#enter(samples, index, from);
     if (unit.arrivedNs > this.#newestArrivedNs) this.#newestArrivedNs = unit.arrivedNs;
   }
 
@@ -161,23 +159,23 @@ export class AudioSegment {
     const skip = run.next - index;
     if (skip >= samples.count) return; // pre-roll, or samples that are there already
     const planes = samples.planes.map((plane) => plane.subarray(skip));
-    this.#put({ planes, count: samples.count - skip, sampleRate: samples.sampleRate });
+    this.#put({ ...samples, planes, count: samples.count - skip });
   }
 
   /** The run these samples go on with, or another: the source changed its rate or its channels. */
   async #runFor(samples: Samples, index: number): Promise<Run> {
-    const { sampleRate } = samples;
-    const channels = samples.planes.length;
-    if (this.#run?.sampleRate === sampleRate && this.#run.channels === channels) return this.#run;
+    const { sampleRate, speakers } = samples;
+    if (this.#run?.sampleRate === sampleRate && this.#run.speakers === speakers) return this.#run;
     const target = this.#rendition.sampleRate;
     const start =
       this.#run === null ? gridStart(sampleRate, target, this.#first) : gridPointFrom(sampleRate, target, index);
     this.#run?.resampler.close();
     this.#run = null;
     this.#run = {
-      resampler: await this.#av.openResampler({ sampleRate, channels }, this.#rendition),
+      resampler: await this.#av.openResampler({ sampleRate, speakers }, this.#rendition),
       sampleRate,
-      channels,
+      speakers,
+      channels: samples.planes.length,
       next: start.input,
     };
     this.#queue.continueAt(start.output);
@@ -191,9 +189,9 @@ export class AudioSegment {
   }
 }
 
-function silence({ channels, sampleRate }: Run, count: number): Samples {
+function silence({ channels, sampleRate, speakers }: Run, count: number): Samples {
   const plane = new Float32Array(count);
-  return { planes: new Array<Float32Array>(channels).fill(plane), count, sampleRate };
+  return { planes: new Array<Float32Array>(channels).fill(plane), count, sampleRate, speakers };
 }
 
 type GridPoint = { input: number; output: number };

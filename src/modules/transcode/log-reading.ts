@@ -1,8 +1,13 @@
 // What a worker does with each entry of the log, one after the other.
 import { assert } from "#base/assert.ts";
 import type { Log } from "#base/log.ts";
+import { presumedColour } from "#media/codec/colour.ts";
+import type { Colour } from "#media/codec/vui.ts";
+import { largestFirst } from "#media/ladder/plan.ts";
+import { isEncodedVideo } from "#media/ladder/rendition.ts";
 import {
   type AudioTrack,
+  type Boundary,
   type Decision,
   type Ended,
   type Entry,
@@ -10,7 +15,6 @@ import {
   type Hole,
   INTERLEAVE_MAX_NS,
   type Positioned,
-  type Track,
   type TracksKnown,
   type Unit,
   type VideoTrack,
@@ -18,10 +22,10 @@ import {
 import { Timeline } from "#media/session-log/timeline.ts";
 import { indexAt, indexAtOrAfter, timeOf } from "#media/time/rate.ts";
 import type { Av } from "#platform/av/av.ts";
-import { AudioInput } from "./audio-input.ts";
-import { AudioRung } from "./audio-rung.ts";
+import { AudioInputs, sameTrack } from "./audio-inputs.ts";
+import { AudioRungs } from "./audio-rungs.ts";
 import { beginningOf, isMade, type Place } from "./beginning.ts";
-import { EraPictures } from "./era-pictures.ts";
+import { BT709, EraPictures } from "./era-pictures.ts";
 import type { Outlet } from "./outlet.ts";
 import { releaseSet, type SlottedSet, VideoInput } from "./video-input.ts";
 
@@ -33,20 +37,23 @@ type Settings = Readonly<{
   from: Place | null;
 }>;
 
+/** Boundaries of a `source` era are remembered for so many segments: no rung is that far behind the log. */
+const SEGMENTS_REMEMBERED = 100;
+
 export class LogReading {
   readonly #settings: Settings;
   readonly #timeline = new Timeline();
-  readonly #audioInput = new AudioInput();
+  readonly #audio = new AudioInputs();
   #nextPosition = 0;
   /** No entry was left out before the first unit: what was not in the log never was. */
   #atLogStart = true;
   #sawUnit = false;
   #videoTrack: VideoTrack | null = null;
-  /** The picture track as each era opened: its output stays as it is, whatever the source becomes. */
-  readonly #eraTracks = new Map<number, VideoTrack | null>();
+  /** By era, as the picture track was when it opened: its output stays as it is, whatever the source becomes. */
+  readonly #colours = new Map<number, Colour>();
   #videoInput: VideoInput | null = null;
   #pictures: EraPictures | null = null;
-  #audioRung: AudioRung | null = null;
+  #audioRungs: AudioRungs | null = null;
   #beginning: Place | null = null;
   /** Frames of the newest era below it are decided: no splice or hole can come there. */
   #settled = 0;
@@ -64,9 +71,9 @@ export class LogReading {
     this.#nextPosition = position + 1;
     if (entry.kind === "unit") await this.#unit(entry);
     else await this.#decision(entry);
-    await this.#audioRung?.advance(this.#settled, this.#newestArrivedNs);
+    await this.#audioRungs?.advance(this.#settled, this.#newestArrivedNs);
     if (entry.kind === "end") {
-      this.#audioRung?.finish();
+      this.#audioRungs?.finish();
       this.ended = true;
     }
   }
@@ -79,13 +86,13 @@ export class LogReading {
       mediaSeconds: this.#mediaSeconds + (this.#pictures?.mediaSeconds ?? 0),
       damagedUnits: this.#videoInput?.damagedUnits ?? 0,
       skippedUnits: this.#videoInput?.skippedUnits ?? 0,
-      lateAudioUnits: this.#audioInput.lateUnits,
+      lateAudioUnits: this.#audio.lateUnits,
     };
   }
 
   /** Let go of everything; what is open is not sent. */
   async close(): Promise<void> {
-    this.#audioRung?.close();
+    this.#audioRungs?.close();
     await this.#videoInput?.close();
     await this.#pictures?.abandon(new Error("the session was left"));
   }
@@ -95,20 +102,35 @@ export class LogReading {
     if (decision.kind === "tracks") this.#tracks(decision);
     else if (decision.kind === "era") this.#era(decision);
     else if (decision.kind === "hole") await this.#hole(decision);
+    else if (decision.kind === "boundary") await this.#boundary(decision);
     else if (decision.kind === "end") await this.#end(decision);
   }
 
-  /** A track that did not change keeps its object, so that its decoder goes on. */
+  /** Of several picture tracks the largest is the one that is encoded. A track that did not change keeps its object, so
+   *  that its decoder goes on. */
   #tracks({ tracks }: TracksKnown): void {
-    const video = tracks.find((track): track is VideoTrack => track.kind === "video") ?? null;
-    const audio = tracks.find((track): track is AudioTrack => track.kind === "audio") ?? null;
+    const video = largestFirst(tracks)[0] ?? null;
     if (!sameTrack(video, this.#videoTrack)) this.#videoTrack = video;
-    if (!sameTrack(audio, this.#audioInput.track)) this.#audioInput.setTrack(audio);
+    this.#audio.setTracks(tracks);
   }
 
   #era(era: EraOpened): void {
-    this.#eraTracks.set(era.era, this.#videoTrack);
+    const track = this.#videoTrack;
+    // What the scaler gives is of limited and standard range, whatever came in.
+    const colour = track === null || track.range !== "SDR" ? BT709 : { ...presumedColour(track), fullRange: false };
+    this.#colours.set(era.era, colour);
     this.#settled = era.frame;
+    this.#audioRungs?.enter(era);
+  }
+
+  /** Every unit before it is of the segments before, every one behind it of those that follow. */
+  async #boundary({ frame, ordinal }: Boundary): Promise<void> {
+    const era = this.#timeline.era;
+    if (era === null) return;
+    await this.#videoInput?.endGroup();
+    if (this.#videoInput?.lowestInside(era) == null) await this.#pictures?.advance(era, frame);
+    this.#settled = Math.max(this.#settled, frame);
+    this.#timeline.forgetBefore(ordinal - SEGMENTS_REMEMBERED);
   }
 
   async #hole({ to }: Hole): Promise<void> {
@@ -117,14 +139,14 @@ export class LogReading {
     await this.#videoInput?.drain();
     await this.#pictures?.advance(era, to);
     this.#settled = Math.max(this.#settled, to);
-    this.#audioInput.knownTo(timeOf(era.rate, to));
+    this.#audio.knownTo(timeOf(era.rate, to));
   }
 
   async #end({ frame }: Ended): Promise<void> {
     await this.#videoInput?.drain();
     if (this.#pictures) await this.#leaveEra(this.#pictures, frame);
     this.#settled = Math.max(this.#settled, frame);
-    this.#audioInput.finish();
+    this.#audio.finish();
   }
 
   async #unit(unit: Unit): Promise<void> {
@@ -132,17 +154,24 @@ export class LogReading {
     if (era === null) return; // before the anchor there is no time to put it at
     this.#sawUnit = true;
     if (unit.arrivedNs > this.#newestArrivedNs) this.#newestArrivedNs = unit.arrivedNs;
+    const audio = this.#audio.track(unit.track);
     if (unit.track === this.#videoTrack?.track) await this.#videoUnit(this.#videoTrack, unit, era);
-    else if (unit.track === this.#audioInput.track?.track) await this.#audioUnit(this.#audioInput.track, unit, era);
+    else if (audio !== null) await this.#audioUnit(audio, unit, era);
   }
 
   async #videoUnit(track: VideoTrack, unit: Unit, era: EraOpened): Promise<void> {
-    if (!era.renditions.some((rendition) => rendition.kind === "video")) return;
+    if (!hasVideo(era)) return;
     const place = this.#placeOf(unit, era);
     if (place === null) return;
     if (place.era === era) this.#settled = Math.max(this.#settled, place.slot + 1);
-    this.#audioInput.knownTo(this.#audioInput.track ? unit.timeNs - INTERLEAVE_MAX_NS : unit.timeNs);
-    this.#videoInput ??= new VideoInput(this.#settings.av, this.#atLogStart, (set) => this.#set(set));
+    this.#audio.seen(unit.timeNs);
+    if (!place.era.renditions.some(isEncodedVideo)) return;
+    this.#videoInput ??= new VideoInput(
+      this.#settings.av,
+      this.#atLogStart,
+      (of) => this.#colours.get(of.era) ?? BT709,
+      (set) => this.#set(set),
+    );
     await this.#videoInput.unit(track, unit, place.era, place.slot);
   }
 
@@ -154,11 +183,13 @@ export class LogReading {
   }
 
   async #audioUnit(track: AudioTrack, unit: Unit, era: EraOpened): Promise<void> {
-    this.#audioInput.take(track, unit);
-    if (!era.renditions.some((rendition) => rendition.kind === "video")) {
+    this.#audio.take(track, unit);
+    this.#audio.seen(unit.timeNs);
+    if (this.#beginning === null && !era.renditions.some(isEncodedVideo))
+      this.#begin(era, indexAtOrAfter(era.rate, unit.timeNs));
+    if (!hasVideo(era)) {
       // Largest frame that starts no later than the audio is known: those before it are whole.
-      this.#settled = Math.max(this.#settled, indexAtOrAfter(era.rate, this.#audioInput.knownNs + 1n) - 1);
-      if (this.#beginning === null) this.#begin(era, indexAtOrAfter(era.rate, unit.timeNs));
+      this.#settled = Math.max(this.#settled, indexAtOrAfter(era.rate, this.#audio.knownNs + 1n) - 1);
       return;
     }
     const decided = indexAtOrAfter(era.rate, unit.timeNs - INTERLEAVE_MAX_NS);
@@ -193,7 +224,7 @@ export class LogReading {
       outlet,
       era,
       timeline: this.#timeline,
-      track: this.#eraTracks.get(era.era) ?? this.#videoTrack,
+      colour: this.#colours.get(era.era) ?? BT709,
       first: before !== null || this.#atLogStart ? era.frame : null,
       isWanted: (segment) => this.#beginning !== null && isMade(segment, this.#beginning),
     });
@@ -213,13 +244,10 @@ export class LogReading {
     if (from !== null && (beginning.era !== from.era || beginning.frame !== from.frame))
       log.warn("transcode.frames_missed", { wanted: from, beginning });
     this.#beginning = beginning;
-    this.#audioRung = new AudioRung(av, this.#timeline, this.#audioInput, outlet, beginning);
+    this.#audioRungs = new AudioRungs(av, this.#timeline, this.#audio, outlet, beginning);
   }
 }
 
-function sameTrack(a: Track | null, b: Track | null): boolean {
-  if (a === null || b === null) return a === b;
-  const { config: configA, ...restA } = a;
-  const { config: configB, ...restB } = b;
-  return Buffer.from(configA).equals(configB) && JSON.stringify(restA) === JSON.stringify(restB);
+function hasVideo(era: EraOpened): boolean {
+  return era.renditions.some(({ kind }) => kind === "video");
 }

@@ -9,11 +9,11 @@ import type { CmafSink, CmafTrackSink } from "./types.ts";
 const SEQUENCE_WRAP = 2 ** 31;
 
 export type OutletPart = Readonly<{
-  /** Since the epoch: video frames, or audio frames of 1024 samples. */
+  /** Since the epoch: frames of the era (ticks in `source` mode), or audio frames of 1024 samples. */
   startIndex: number;
   segmentStartIndex: number;
-  /** One for each index. */
-  units: readonly Readonly<{ bytes: Uint8Array; key: boolean }>[];
+  /** One behind the other, from the start on. */
+  units: readonly Readonly<{ bytes: Uint8Array; key: boolean; durationIndexes: number }>[];
   lastOfSegment: boolean;
   newestArrivedNs: bigint;
 }>;
@@ -76,9 +76,9 @@ function sendPart(sinks: readonly CmafTrackSink[], part: OutletPart, ticksPerInd
   const bytes = writeChunk({
     sequence: part.startIndex % SEQUENCE_WRAP,
     baseDecodeTicks: startTicks,
-    samples: part.units.map(({ bytes: sample, key }) => ({
+    samples: part.units.map(({ bytes: sample, key, durationIndexes }) => ({
       bytes: sample,
-      durationTicks: ticksPerIndex,
+      durationTicks: durationIndexes * ticksPerIndex,
       compositionOffsetTicks: 0,
       sync: key,
     })),

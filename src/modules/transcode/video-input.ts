@@ -2,6 +2,7 @@
 // (IDR), so that what it makes of a damaged stretch does not depend on what it saw before, nor on when a worker joined.
 import { assert } from "#base/assert.ts";
 import { isInstantRefresh } from "#media/codec/video-stream.ts";
+import type { Colour } from "#media/codec/vui.ts";
 import { isEncodedVideo } from "#media/ladder/rendition.ts";
 import type { EraOpened, Unit, VideoTrack } from "#media/session-log/entries.ts";
 import type { Av, Picture, Scaler, VideoDecoder } from "#platform/av/av.ts";
@@ -23,6 +24,8 @@ export type SlottedSet = Readonly<{
 
 type Placed = Readonly<{ era: EraOpened; slot: number; arrivedNs: bigint }>;
 
+type OpenScaler = { scaler: Scaler; era: EraOpened; track: VideoTrack; sets: number };
+
 /** More units than H.264 and HEVC decoders hold back (16): what is older gave no picture and never will. */
 const DECODING_MAX = 32;
 
@@ -30,10 +33,11 @@ export class VideoInput {
   readonly #av: Av;
   /** Nothing precedes the first unit, for nobody. */
   readonly #atLogStart: boolean;
+  readonly #colourOf: (era: EraOpened) => Colour;
   readonly #emit: (set: SlottedSet) => Promise<void>;
   #track: VideoTrack | null = null;
   #decoder: VideoDecoder | null = null;
-  #scaler: { scaler: Scaler; era: EraOpened; deinterlace: boolean; sets: number } | null = null;
+  #scaler: OpenScaler | null = null;
   #graphs = 0;
   #nextTag = 0;
   /** By tag: inside the decoder, and inside the scaler. */
@@ -42,9 +46,16 @@ export class VideoInput {
   damagedUnits = 0;
   skippedUnits = 0;
 
-  constructor(av: Av, atLogStart: boolean, emit: (set: SlottedSet) => Promise<void>) {
+  /** @param colourOf what an era's pictures shall have */
+  constructor(
+    av: Av,
+    atLogStart: boolean,
+    colourOf: (era: EraOpened) => Colour,
+    emit: (set: SlottedSet) => Promise<void>,
+  ) {
     this.#av = av;
     this.#atLogStart = atLogStart;
+    this.#colourOf = colourOf;
     this.#emit = emit;
   }
 
@@ -75,6 +86,11 @@ export class VideoInput {
   async drain(): Promise<void> {
     await this.#closeDecoder();
     await this.#closeScaler();
+  }
+
+  /** The group of pictures is whole: the decoder gives what it holds. The scaler may still hold one back. */
+  async endGroup(): Promise<void> {
+    await this.#closeDecoder();
   }
 
   /** Without what is inside. */
@@ -132,12 +148,15 @@ export class VideoInput {
 
   async #scale(picture: Picture, placed: Placed): Promise<void> {
     const { era } = placed;
-    const deinterlace = this.#track!.interlaced;
-    if (this.#scaler && (this.#scaler.era !== era || this.#scaler.deinterlace !== deinterlace))
+    const track = this.#track!;
+    if (this.#scaler && (this.#scaler.era !== era || !isScaledAlike(this.#scaler.track, track)))
       await this.#closeScaler();
     if (this.#scaler === null) {
       const outputs = era.renditions.filter(isEncodedVideo);
-      this.#scaler = { scaler: await this.#av.openScaler({ deinterlace, outputs }), era, deinterlace, sets: 0 };
+      const { interlaced: deinterlace, rotation, range } = track;
+      const colour = this.#colourOf(era);
+      const scaler = await this.#av.openScaler({ deinterlace, rotation, range, colour, outputs });
+      this.#scaler = { scaler, era, track, sets: 0 };
       this.#graphs += 1;
     }
     this.#scaling.set(picture.tag, placed);
@@ -163,9 +182,14 @@ export class VideoInput {
       const placed = this.#scaling.get(tag);
       assert.ok(placed, "what the scaler gives is known by its tag");
       this.#scaling.delete(tag);
-      const settled = scaler.sets > 0 || !scaler.deinterlace || this.#graphs > 1 || this.#atLogStart;
+      const settled = scaler.sets > 0 || !scaler.track.interlaced || this.#graphs > 1 || this.#atLogStart;
       scaler.sets += 1;
       await this.#emit({ era: placed.era, slot: placed.slot, set: { pictures, arrivedNs: placed.arrivedNs }, settled });
     }
   }
+}
+
+/** Size and format a scaler sees for itself. */
+function isScaledAlike(a: VideoTrack, b: VideoTrack): boolean {
+  return a.interlaced === b.interlaced && a.rotation === b.rotation && a.range === b.range;
 }

@@ -1,14 +1,14 @@
 // One video rendition of one era: a fresh encoder for each segment, its units cut into parts, each part sent the moment
-// its last unit is out. Rungs run beside each other.
+// its last unit is out and known to be the last. Rungs run beside each other.
 import { assert } from "#base/assert.ts";
 import type { Colour } from "#media/codec/vui.ts";
 import type { VideoRendition } from "#media/ladder/rendition.ts";
 import type { EraOpened } from "#media/session-log/entries.ts";
-import type { Av, EncodedUnit, Picture, VideoEncoder, VideoEncoderSettings } from "#platform/av/av.ts";
+import type { Av, Picture, VideoEncoder, VideoEncoderSettings } from "#platform/av/av.ts";
 import { Lane } from "./lane.ts";
 import type { Outlet, OutletTrack } from "./outlet.ts";
 
-/** The next segment's encoder is opened this many frames before the segment ends (1 to 8 ms of work). */
+/** The next segment's encoder is opened this many frames before the segment ends, or may end (1 to 8 ms of work). */
 const OPEN_AHEAD_FRAMES = 5;
 
 /** Frames that may wait for one rung's encoder, each with its picture. */
@@ -18,12 +18,20 @@ const WAITING_FRAMES_MAX = 6;
 export type FramePlace = Readonly<{
   frame: number;
   segmentStart: number;
-  segmentEnd: number;
-  partStart: number;
-  partEnd: number;
+  /** Of the segment, from 0. */
+  part: number;
+  /** A frame later; null: this one lasts until the next one is shown, or the segment is ended. */
+  end: number | null;
+  endsPart: boolean;
+  endsSegment: boolean;
+  /** Where the frame shown before ends, when it was not told with it. */
+  previousEnd: number | null;
+  /** Frames until the segment ends at the earliest; less than 0 when that is past. */
+  remaining: number;
 }>;
 
-type OpenPart = { start: number; units: EncodedUnit[]; newestArrivedNs: bigint };
+type Coded = Readonly<{ frame: number; bytes: Uint8Array; key: boolean }>;
+type OpenPart = { part: number; units: Coded[]; newestArrivedNs: bigint };
 
 export class VideoRung {
   readonly #av: Av;
@@ -53,7 +61,8 @@ export class VideoRung {
     colour: Colour,
     outlet: Outlet,
   ): Promise<VideoRung> {
-    const settings = { rendition, rate: era.rate, colour };
+    const free = era.mode === "source" ? { frameRate: era.frameRate } : {};
+    const settings = { rendition, rate: era.rate, colour, ...free };
     const first = await av.openVideoEncoder(settings);
     return new VideoRung(av, settings, first, outlet.video(era, rendition, first.config));
   }
@@ -77,9 +86,14 @@ export class VideoRung {
     );
   }
 
-  /** The era is over: what is open is sent as it is. */
-  async finish(): Promise<void> {
-    await this.#lane.push(() => this.#closeSegment());
+  /** The open segment ends there: what is open of it is sent. Nothing when none is open. */
+  endSegment(end: number): Promise<void> {
+    return this.#lane.push(() => this.#closeSegment(end));
+  }
+
+  /** The era is over: what is open is sent as it is. @param end of the last frame; null: it is one frame long */
+  async finish(end: number | null): Promise<void> {
+    await this.#lane.push(() => this.#closeSegment(end));
     await this.#lane.idle();
     await this.#closeSpare();
     this.#track.end();
@@ -97,22 +111,23 @@ export class VideoRung {
     const { frame, segmentStart } = place;
     const key = this.#segmentStart !== segmentStart;
     if (key) await this.#openSegment(place);
+    else if (this.#part && this.#part.part !== place.part) this.#sendPart(place.previousEnd, false);
     const ptsTicks = frame * this.#settings.rate.den;
     const units = await this.#encoder!.encode(picture, { ptsTicks, key, repeated });
     const unit = units[0];
     assert.ok(units.length === 1 && unit, "one unit for each frame");
     assert.ok(unit.ptsTicks === ptsTicks && unit.key === key, "of this frame, and a key frame where asked for");
     this.encodedFrames += 1;
-    this.#part ??= { start: place.partStart, units: [], newestArrivedNs: arrivedNs };
-    this.#part.units.push(unit);
+    this.#part ??= { part: place.part, units: [], newestArrivedNs: arrivedNs };
+    this.#part.units.push({ frame, bytes: unit.bytes, key });
     if (arrivedNs > this.#part.newestArrivedNs) this.#part.newestArrivedNs = arrivedNs;
-    if (frame + 1 >= place.partEnd) this.#sendPart(frame + 1 >= place.segmentEnd);
-    if (place.segmentEnd - frame <= OPEN_AHEAD_FRAMES) this.#openSpare();
+    if (place.endsPart) this.#sendPart(place.end, place.endsSegment);
+    if (place.remaining <= OPEN_AHEAD_FRAMES) this.#openSpare();
   }
 
-  async #openSegment({ frame, segmentStart }: FramePlace): Promise<void> {
+  async #openSegment({ frame, segmentStart, previousEnd }: FramePlace): Promise<void> {
     assert.equal(frame, segmentStart, "a segment is encoded from its first frame");
-    await this.#closeSegment();
+    await this.#closeSegment(previousEnd);
     this.#openSpare();
     this.#encoder = await this.#spare;
     this.#spare = null;
@@ -120,9 +135,9 @@ export class VideoRung {
     this.#segmentStart = segmentStart;
   }
 
-  /** A splice may have ended it earlier than its last frame knew. */
-  async #closeSegment(): Promise<void> {
-    if (this.#part) this.#sendPart(true);
+  /** What ended it (a splice, a boundary) may have come after its last frame. */
+  async #closeSegment(end: number | null): Promise<void> {
+    if (this.#part) this.#sendPart(end, true);
     const encoder = this.#encoder;
     if (encoder === null) return;
     this.#encoder = null;
@@ -131,15 +146,17 @@ export class VideoRung {
     assert.equal(left.length, 0, "an encoder without delay keeps nothing");
   }
 
-  #sendPart(lastOfSegment: boolean): void {
-    const part = this.#part!;
+  /** Each frame lasts until the next one. @param end of the last; null: it is one frame long */
+  #sendPart(end: number | null, lastOfSegment: boolean): void {
+    const { units, newestArrivedNs } = this.#part!;
     this.#part = null;
+    const startOf = (place: number) => units[place]?.frame ?? end ?? units[place - 1]!.frame + 1;
     this.#track.send({
-      startIndex: part.start,
+      startIndex: startOf(0),
       segmentStartIndex: this.#segmentStart!,
-      units: part.units.map(({ bytes, key }) => ({ bytes, key })),
+      units: units.map(({ bytes, key }, i) => ({ bytes, key, durationIndexes: startOf(i + 1) - startOf(i) })),
       lastOfSegment,
-      newestArrivedNs: part.newestArrivedNs,
+      newestArrivedNs,
     });
   }
 

@@ -6,7 +6,7 @@
 // takes a thread count from the host.
 import type { Colour } from "#media/codec/vui.ts";
 import type { VideoRendition } from "#media/ladder/rendition.ts";
-import type { VideoCodec } from "#media/session-log/entries.ts";
+import type { AudioCodec, Rotation, VideoCodec, VideoRange } from "#media/session-log/entries.ts";
 
 /** A decoded picture, outside of JavaScript's heap (1.4 MB at 720p). Whoever holds one releases it, exactly once. */
 export interface Picture {
@@ -27,7 +27,7 @@ export interface Picture {
 
 export type VideoDecoderSettings = Readonly<{
   codec: VideoCodec;
-  /** avcC or hvcC; units have 4-byte lengths. */
+  /** avcC, hvcC (units have 4-byte lengths) or av1C (units are temporal units). */
   config: Uint8Array;
   /** The stream reorders pictures. Matters only where the stream itself does not say how far: then the decoder waits
    *  for as many as its level allows instead of guessing, and dropping what it guessed wrong. */
@@ -46,6 +46,12 @@ export interface VideoDecoder {
 export type ScalerSettings = Readonly<{
   /** Make progressive pictures of those flagged as interlaced; the others pass. Holds one picture back. */
   deinterlace: boolean;
+  /** Degrees clockwise that pictures are turned by; outputs are as they look afterwards. Absent: 0. */
+  rotation?: Rotation;
+  /** What the pictures' transfer characteristic makes of them: PQ and HLG are mapped to standard range. Absent: SDR. */
+  range?: VideoRange;
+  /** How numbers become colours in what comes out; pictures of another matrix are converted. Absent: as they come. */
+  colour?: Colour;
   outputs: readonly Readonly<{
     width: number;
     height: number;
@@ -53,8 +59,8 @@ export type ScalerSettings = Readonly<{
   }>[];
 }>;
 
-/** One picture in, one set of 8-bit 4:2:0 pictures of limited range out (one per output, same tag). Follows its input:
- *  when size or format change, what is inside comes out and it begins anew. */
+/** One picture of any size, format and bit depth in, one set of 8-bit 4:2:0 pictures of limited range out (one per output,
+ *  same tag). Follows its input: when size or format change, what is inside comes out and it begins anew. */
 export interface Scaler {
   /** Takes over the picture. @returns sets that are ready now */
   scale(picture: Picture): Promise<Picture[][]>;
@@ -64,8 +70,10 @@ export interface Scaler {
 
 export type VideoEncoderSettings = Readonly<{
   rendition: VideoRendition;
-  /** Ticks are of its numerator: frame f has f x den. */
+  /** Ticks are of its numerator. */
   rate: Readonly<{ num: number; den: number }>;
+  /** Pictures a second as rate control counts them, when pictures come at any ticks. Absent: `rate`, frame f at f x den. */
+  frameRate?: Readonly<{ num: number; den: number }>;
   colour: Colour;
 }>;
 
@@ -85,7 +93,24 @@ export interface VideoEncoder {
 }
 
 /** Samples, one array per channel, full scale = 1. Plain memory: nothing to release. */
-export type Samples = Readonly<{ planes: readonly Float32Array[]; count: number; sampleRate: number }>;
+export type Samples = Readonly<{
+  planes: readonly Float32Array[];
+  count: number;
+  sampleRate: number;
+  /** Which speakers, as WAVEFORMATEXTENSIBLE's channel mask says it; planes are in the order of its bits. */
+  speakers: number;
+}>;
+
+export type AudioDecoderSettings = Readonly<{
+  codec: AudioCodec;
+  /** As in AudioTrack. */
+  config: Uint8Array;
+  sampleRate: number;
+  channels: number;
+}>;
+
+/** Samples a second, and which speakers (Samples.speakers). */
+export type SampleFormat = Readonly<{ sampleRate: number; speakers: number }>;
 
 export interface AudioDecoder {
   /** Samples of one coded frame; null when it gives none (broken, or the decoder's first). */
@@ -93,7 +118,7 @@ export interface AudioDecoder {
   close(): void;
 }
 
-/** Sample rate and channels to those of a rendition. Begins in phase: its first input and its first output sample are
+/** Sample rate and channels to those of a rendition: more channels are mixed down within full scale. Begins in phase: its first input and its first output sample are
  *  the same instant. */
 export interface Resampler {
   convert(samples: Samples): Samples;
@@ -124,11 +149,7 @@ export interface Av {
   openVideoDecoder(settings: VideoDecoderSettings): Promise<VideoDecoder>;
   openScaler(settings: ScalerSettings): Promise<Scaler>;
   openVideoEncoder(settings: VideoEncoderSettings): Promise<VideoEncoder>;
-  /** @param config AudioSpecificConfig */
-  openAudioDecoder(config: Uint8Array): Promise<AudioDecoder>;
-  openResampler(
-    from: Readonly<{ sampleRate: number; channels: number }>,
-    to: Readonly<{ sampleRate: number; channels: number }>,
-  ): Promise<Resampler>;
+  openAudioDecoder(settings: AudioDecoderSettings): Promise<AudioDecoder>;
+  openResampler(from: SampleFormat, to: Readonly<{ sampleRate: number; channels: number }>): Promise<Resampler>;
   openAudioEncoder(settings: AudioEncoderSettings): Promise<AudioEncoder>;
 }

@@ -11,6 +11,8 @@ import { nodeAv } from "./node-av.ts";
 
 const av = nodeAv();
 const COLOUR = { primaries: 1, transfer: 1, matrix: 1, fullRange: false };
+const MONO = 0x4;
+const FIVE_POINT_ONE = 0x60f;
 const RATE = { num: 30_000, den: 1001 };
 
 function rung(width: number, height: number): VideoRendition {
@@ -173,7 +175,7 @@ function tone(sampleRate: number, first: number, count: number): Float32Array {
 
 test("audio: what goes in with frame f comes out with frame f, two frames later, and decodes to the tone", async () => {
   const encoder = await av.openAudioEncoder({ sampleRate: 48_000, channels: 2, bitrate: 128_000 });
-  const decoder = await av.openAudioDecoder(encoder.config);
+  const decoder = await av.openAudioDecoder({ codec: "aac", config: encoder.config, sampleRate: 48_000, channels: 2 });
   const units = Array.from({ length: 20 }, (_, f) => {
     const samples = tone(48_000, f * 1024, 1024);
     return encoder.encode([samples, samples], 1_000_000 + f);
@@ -203,13 +205,14 @@ test("audio: what goes in with frame f comes out with frame f, two frames later,
 });
 
 test("the resampler begins in phase and keeps a downmix within full scale", async () => {
-  const resampler = await av.openResampler({ sampleRate: 44_100, channels: 1 }, { sampleRate: 48_000, channels: 2 });
+  const resampler = await av.openResampler({ sampleRate: 44_100, speakers: MONO }, { sampleRate: 48_000, channels: 2 });
   const out: number[] = [];
   for (let i = 0; i < 20; i += 1) {
     const { planes, count, sampleRate } = resampler.convert({
       planes: [tone(44_100, i * 1024, 1024)],
       count: 1024,
       sampleRate: 44_100,
+      speakers: MONO,
     });
     assert.equal(sampleRate, 48_000);
     assert.equal(planes.length, 2);
@@ -219,9 +222,12 @@ test("the resampler begins in phase and keeps a downmix within full scale", asyn
   const expected = tone(48_000, 0, out.length);
   for (let i = 64; i < out.length; i += 1)
     assert.ok(Math.abs(out[i]! - expected[i]!) < 0.002, `sample ${i}: ${out[i]} ${expected[i]}`);
-  const downmix = await av.openResampler({ sampleRate: 48_000, channels: 6 }, { sampleRate: 48_000, channels: 2 });
+  const downmix = await av.openResampler(
+    { sampleRate: 48_000, speakers: FIVE_POINT_ONE },
+    { sampleRate: 48_000, channels: 2 },
+  );
   const full = Array.from({ length: 6 }, () => new Float32Array(1024).fill(1));
-  const { planes } = downmix.convert({ planes: full, count: 1024, sampleRate: 48_000 });
+  const { planes } = downmix.convert({ planes: full, count: 1024, sampleRate: 48_000, speakers: FIVE_POINT_ONE });
   assert.ok(planes[0]!.every((sample) => sample <= 1.0001));
   downmix.close();
 });

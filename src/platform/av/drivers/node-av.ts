@@ -2,7 +2,8 @@
 // of 100 MB, so only worker processes load it.
 import { getFFmpegInfo } from "node-av/lib";
 import type { Av } from "../av.ts";
-import { openAudioDecoder, openAudioEncoder, openResampler } from "./node-av/audio.ts";
+import { openAudioEncoder, openResampler } from "./node-av/audio.ts";
+import { openAudioDecoder } from "./node-av/audio-decoder.ts";
 import { pictureOfPlanes } from "./node-av/picture.ts";
 import { openScaler } from "./node-av/scaler.ts";
 import { openVideoDecoder } from "./node-av/video-decoder.ts";

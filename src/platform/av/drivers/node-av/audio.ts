@@ -1,103 +1,21 @@
-// AAC in, AAC out, and the resampler between. Samples cross as plain arrays: 380 KB/s at 48 kHz stereo, and nothing to
+// AAC out, and the resampler before it. Samples cross as plain arrays: 380 KB/s at 48 kHz stereo, and nothing to
 // own. Calls are synchronous (a coded frame takes 0.1 to 0.3 ms), so they cannot overlap.
 
-import * as layouts from "node-av/constants";
 import { AV_CODEC_FLAG_GLOBAL_HEADER, AV_SAMPLE_FMT_FLTP, AVERROR_EAGAIN, AVERROR_EOF } from "node-av/constants";
-import { type ChannelLayout, CodecContext, Packet, Rational, SoftwareResampleContext } from "node-av/lib";
+import { CodecContext, Packet, Rational, SoftwareResampleContext } from "node-av/lib";
 import { assert } from "#base/assert.ts";
-import { PlatformError } from "#base/errors.ts";
-import type { AudioDecoder, AudioEncoder, AudioEncoderSettings, Resampler, Samples } from "../../av.ts";
-import { check, findDecoder, findEncoder, present, received } from "./native.ts";
+import type { AudioEncoder, AudioEncoderSettings, Resampler, SampleFormat, Samples } from "../../av.ts";
+import { check, findEncoder, present, received } from "./native.ts";
 import { emptyFrame } from "./picture.ts";
+import { bytesOf, layoutOf, layoutOfSpeakers, usualSpeakers } from "./samples.ts";
 
 const AAC_FRAME_SAMPLES = 1024;
 
-/** Speakers of AAC's channel configurations, by number of channels.
- *  Source: ISO/IEC 14496-3, table 1.19 */
-const LAYOUTS: readonly (ChannelLayout | undefined)[] = [
-  undefined,
-  layouts.AV_CHANNEL_LAYOUT_MONO,
-  layouts.AV_CHANNEL_LAYOUT_STEREO,
-  layouts.AV_CHANNEL_LAYOUT_SURROUND,
-  layouts.AV_CHANNEL_LAYOUT_4POINT0,
-  layouts.AV_CHANNEL_LAYOUT_5POINT0_BACK,
-  layouts.AV_CHANNEL_LAYOUT_5POINT1_BACK,
-  layouts.AV_CHANNEL_LAYOUT_6POINT1,
-  layouts.AV_CHANNEL_LAYOUT_7POINT1,
-];
-
-function layoutOf(channels: number): ChannelLayout {
-  const layout = LAYOUTS[channels];
-  if (layout === undefined) throw new PlatformError("media.unsupported", `audio with ${channels} channels`);
-  return layout;
-}
-
-/** The plane's bytes as the library wants them: the same memory. */
-function bytesOf(plane: Float32Array): Buffer {
-  return Buffer.from(plane.buffer, plane.byteOffset, plane.byteLength);
-}
-
-export async function openAudioDecoder(config: Uint8Array): Promise<AudioDecoder> {
-  const codec = findDecoder("aac");
-  const context = new CodecContext();
-  context.allocContext3(codec);
-  context.threadCount = 1;
-  context.extraData = Buffer.from(config);
-  try {
-    check(await context.open2(codec, null), "open decoder aac");
-  } catch (error) {
-    context.freeContext();
-    throw error;
-  }
-  return new NativeAudioDecoder(context);
-}
-
-class NativeAudioDecoder implements AudioDecoder {
-  #context: CodecContext | null;
-  readonly #packet = new Packet();
-  readonly #frame = emptyFrame();
-
-  constructor(context: CodecContext) {
-    this.#context = context;
-    this.#packet.alloc();
-  }
-
-  decode(payload: Uint8Array): Samples | null {
-    const context = this.#context;
-    assert.ok(context, "a closed decoder takes no more units");
-    if (payload.byteLength === 0) return null;
-    this.#packet.data = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
-    const sent = context.sendPacketSync(this.#packet);
-    this.#packet.unref();
-    if (sent < 0) return null; // the unit is broken
-    const code = context.receiveFrameSync(this.#frame);
-    if (code < 0) return null;
-    const { nbSamples: count, sampleRate, channels, format } = this.#frame;
-    assert.equal(format, AV_SAMPLE_FMT_FLTP, "the AAC decoder gives planar floats");
-    const data = present(this.#frame.extendedData ?? this.#frame.data, "decoded samples");
-    const planes = data.slice(0, channels).map((plane) => {
-      const copy = new Float32Array(count);
-      bytesOf(copy).set(plane.subarray(0, count * 4));
-      return copy;
-    });
-    this.#frame.unref();
-    return { planes, count, sampleRate };
-  }
-
-  close(): void {
-    if (this.#context === null) return;
-    this.#context.freeContext();
-    this.#context = null;
-    this.#packet.free();
-    this.#frame.free();
-  }
-}
-
 type Format = Readonly<{ sampleRate: number; channels: number }>;
 
-export async function openResampler(from: Format, to: Format): Promise<Resampler> {
+export async function openResampler(from: SampleFormat, to: Format): Promise<Resampler> {
   const context = new SoftwareResampleContext();
-  const input = layoutOf(from.channels);
+  const input = layoutOfSpeakers(from.speakers);
   const output = layoutOf(to.channels);
   try {
     check(
@@ -106,7 +24,7 @@ export async function openResampler(from: Format, to: Format): Promise<Resampler
     );
     check(context.setOption("rematrix_maxval", "1.0"), "keep a downmix within full scale");
     // One channel goes to each at its own level; the library's default takes 3 dB off.
-    if (from.channels === 1) check(context.setMatrix(new Array(to.channels).fill(1), 1), "spread one channel");
+    if (input.nbChannels === 1) check(context.setMatrix(new Array(to.channels).fill(1), 1), "spread one channel");
     check(context.init(), `resample ${from.sampleRate} to ${to.sampleRate}`);
   } catch (error) {
     context.free();
@@ -118,10 +36,12 @@ export async function openResampler(from: Format, to: Format): Promise<Resampler
 class NativeResampler implements Resampler {
   #context: SoftwareResampleContext | null;
   readonly #to: Format;
+  readonly #speakers: number;
 
   constructor(context: SoftwareResampleContext, to: Format) {
     this.#context = context;
     this.#to = to;
+    this.#speakers = usualSpeakers(to.channels);
   }
 
   convert(samples: Samples): Samples {
@@ -133,7 +53,12 @@ class NativeResampler implements Resampler {
       context.convertSync(planes.map(bytesOf), room, samples.planes.map(bytesOf), samples.count),
       "resample",
     );
-    return { planes: planes.map((plane) => plane.subarray(0, count)), count, sampleRate: this.#to.sampleRate };
+    return {
+      planes: planes.map((plane) => plane.subarray(0, count)),
+      count,
+      sampleRate: this.#to.sampleRate,
+      speakers: this.#speakers,
+    };
   }
 
   close(): void {

@@ -11,8 +11,9 @@ import {
 } from "node-av/constants";
 import type { CodecContext, Frame, Packet, Stream } from "node-av/lib";
 import { splitAnnexB, splitLengths } from "#media/codec/nal.ts";
+import type { NalCodec } from "#media/codec/parameter-sets.ts";
 import { VideoStream } from "#media/codec/video-stream.ts";
-import type { VideoCodec, VideoTrack } from "#media/session-log/entries.ts";
+import type { VideoTrack } from "#media/session-log/entries.ts";
 import { rate as makeRate, nearestStandardRate, perSecond, type Rate, standardRateAtMost } from "#media/time/rate.ts";
 import type { Picture, Scaler, VideoEncoder } from "../../av.ts";
 import type { FileUnit } from "../../media-file.ts";
@@ -37,7 +38,7 @@ export async function openVideoPath(stream: Stream, bare: boolean): Promise<Trac
 }
 
 /** H.264 of 8 bits and H.265 of 8 or 10, both 4:2:0: what every reader of the session log decodes. */
-function copyCodec(stream: Stream): VideoCodec | null {
+function copyCodec(stream: Stream): NalCodec | null {
   const { codecId, format } = stream.codecpar;
   const eightBits = format === AV_PIX_FMT_YUV420P || format === AV_PIX_FMT_YUVJ420P;
   if (codecId === AV_CODEC_ID_H264 && eightBits) return "h264";
@@ -62,11 +63,11 @@ class VideoCopy implements TrackPath<VideoTrack> {
   /** Coded pictures that wait for a decode time. */
   #undated: { ptsMs: number | null; key: boolean; payload: Uint8Array }[] = [];
 
-  constructor(stream: Stream, codec: VideoCodec) {
+  constructor(stream: Stream, codec: NalCodec) {
     this.#stream = stream;
     this.unitMs = 1000 / perSecond(rateOf(stream));
     this.#units = new VideoStream(0, codec);
-    this.#units.fallbackRate(rateOf(stream));
+    this.#units.hint({ rate: rateOf(stream) });
     const extra = stream.codecpar.extradata;
     const isRecord = extra !== null && extra[0] === 1;
     this.#lengthBytes = isRecord ? this.#units.configure(new Uint8Array(extra)).lengthBytes : 0;

@@ -6,7 +6,7 @@ import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { PlatformError } from "#base/errors.ts";
 import type { FileUnit } from "../../media-file.ts";
-import { openAudioDecoder } from "./audio.ts";
+import { openAudioDecoder } from "./audio-decoder.ts";
 import { openMediaFile } from "./media-file.ts";
 import { openTransportStream } from "./transport-stream.ts";
 import { openVideoDecoder } from "./video-decoder.ts";
@@ -129,7 +129,7 @@ test("other sound is coded as AAC at 48 kHz, as long as it was and on its own ch
   units.forEach(({ ptsMs }, i) => {
     assert.ok(Math.abs(ptsMs - (i * 1024) / 48) < 0.01, `frame ${i} at ${ptsMs}`);
   });
-  const decoder = await openAudioDecoder(audio.config);
+  const decoder = await openAudioDecoder(audio);
   const energy = [0, 0];
   for (const { payload } of units)
     decoder.decode(payload)?.planes.forEach((plane, channel) => {

@@ -4,10 +4,15 @@
 import { AVCOL_RANGE_JPEG } from "node-av/constants";
 import { type FilterContext, FilterGraph, type Frame } from "node-av/lib";
 import { assert } from "#base/assert.ts";
+import type { Colour } from "#media/codec/vui.ts";
+import type { Rotation } from "#media/session-log/entries.ts";
 import type { Picture, Scaler, ScalerSettings } from "../../av.ts";
 import { check, present, received, Serial } from "./native.ts";
 import { emptyFrame, NativePicture, native } from "./picture.ts";
+import { toneMap } from "./tone-map.ts";
 
+/** ITU-T H.273. */
+const UNSPECIFIED = 2;
 const SCALE_FLAGS = "bicubic+accurate_rnd+full_chroma_int+bitexact";
 
 /** The graph with everything that was taken out of it: contexts crash once their graph was collected. */
@@ -17,7 +22,7 @@ type Graph = Readonly<{
   sinks: readonly FilterContext[];
   /** Input ticks per output tick, as the deinterlacer halves the time base. */
   ticksPerTag: number;
-  input: string;
+  input: Input;
 }>;
 
 export async function openScaler(settings: ScalerSettings): Promise<Scaler> {
@@ -40,7 +45,7 @@ class NativeScaler implements Scaler {
     return this.#serial.run(async () => {
       try {
         const input = describeInput(frame);
-        const before = this.#graph !== null && this.#graph.input !== input ? await this.#finish() : [];
+        const before = this.#graph !== null && this.#graph.input.text !== input.text ? await this.#finish() : [];
         this.#graph ??= await buildGraph(this.#settings, input);
         frame.pts = BigInt(picture.tag);
         check(await this.#graph.source.buffersrcAddFrame(frame), "give a picture to the scaler");
@@ -99,7 +104,7 @@ class NativeScaler implements Scaler {
   }
 }
 
-async function buildGraph(settings: ScalerSettings, input: string): Promise<Graph> {
+async function buildGraph(settings: ScalerSettings, input: Input): Promise<Graph> {
   const graph = new FilterGraph();
   graph.alloc();
   try {
@@ -116,22 +121,69 @@ async function buildGraph(settings: ScalerSettings, input: string): Promise<Grap
   }
 }
 
-function graphText({ deinterlace, outputs }: ScalerSettings, input: string): string {
-  const legs = outputs.map(
-    ({ width, height, pixelAspect }, i) =>
-      `[s${i}]scale=${width}:${height}:flags=${SCALE_FLAGS}:out_range=tv,format=yuv420p,` +
-      `setsar=${pixelAspect.num}/${pixelAspect.den},buffersink@o${i}`,
-  );
-  const steps = [`buffer@in=${input}:time_base=1/1`];
+type Output = ScalerSettings["outputs"][number];
+
+/** Pictures are turned last, when they are small, 8-bit and 4:2:0: the turning filter takes no other 4:2:2. */
+const TURNS: Readonly<Record<Rotation, string>> = {
+  0: "",
+  90: "transpose=clock,",
+  180: "hflip,vflip,",
+  270: "transpose=cclock,",
+};
+
+function graphText(settings: ScalerSettings, input: Input): string {
+  const { deinterlace, outputs, rotation = 0, range = "SDR", colour } = settings;
+  const legs = outputs.map((output, i) => {
+    const { num, den } = output.pixelAspect;
+    const to = `out_range=tv${range === "SDR" ? matrixChange(input, colour) : MAPPED}`;
+    return (
+      `[s${i}]${scaleTo(output, rotation)}:${to},format=yuv420p,${TURNS[rotation]}` +
+      `${range === "SDR" ? "" : TAGGED}setsar=${num}/${den},buffersink@o${i}`
+    );
+  });
+  const steps = [`buffer@in=${input.text}:time_base=1/1`];
   if (deinterlace) steps.push("bwdif=mode=send_frame:parity=auto:deint=interlaced");
+  // At the size of the largest output, once for all: it costs as much as all the scaling.
+  if (range !== "SDR") steps.push(toneMap(range, scaleTo(largest(outputs), rotation)));
   steps.push(`split=${outputs.length}${outputs.map((_, i) => `[s${i}]`).join("")}`);
   return [steps.join(","), ...legs].join(";");
 }
 
+function scaleTo({ width, height }: Output, rotation: Rotation): string {
+  const [across, down] = rotation === 90 || rotation === 270 ? [height, width] : [width, height];
+  return `scale=${across}:${down}:flags=${SCALE_FLAGS}`;
+}
+
+function largest(outputs: readonly Output[]): Output {
+  return outputs.reduce((a, b) => (b.width * b.height > a.width * a.height ? b : a));
+}
+
+/** Codes of ITU-T H.273 under the library's names; a matrix without one here is left as it is. */
+const MATRICES: Readonly<Record<number, string>> = { 1: "bt709", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020" };
+
+/** What a scaler must be told to give the output's matrix; nothing where input and output have the same, or one is not
+ *  known. */
+function matrixChange(input: Input, colour: Colour | undefined): string {
+  const to = MATRICES[colour?.matrix ?? UNSPECIFIED];
+  if (to === undefined) return "";
+  const from = MATRICES[input.matrix];
+  return from === undefined || from === to ? "" : `:in_color_matrix=${from}:out_color_matrix=${to}`;
+}
+
+/** The tone map gives RGB of BT.709, and knows nothing of what its values are called. */
+const MAPPED = ":out_color_matrix=bt709";
+const TAGGED = "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv,";
+
 /** All that a graph is built for. A picture that differs in any of it needs another graph. */
-function describeInput(frame: Frame): string {
+type Input = Readonly<{ text: string; matrix: number }>;
+
+function describeInput(frame: Frame): Input {
   const { num, den } = frame.sampleAspectRatio;
   const aspect = num > 0 && den > 0 ? `${num}/${den}` : "1/1";
   const range = frame.colorRange === AVCOL_RANGE_JPEG ? "pc" : "tv";
-  return `video_size=${frame.width}x${frame.height}:pix_fmt=${frame.format}:pixel_aspect=${aspect}:colorspace=${frame.colorSpace}:range=${range}`;
+  const size = `video_size=${frame.width}x${frame.height}:pix_fmt=${frame.format}:pixel_aspect=${aspect}`;
+  return {
+    text: `${size}:colorspace=${frame.colorSpace}:range=${range}`,
+    matrix: frame.colorSpace,
+  };
 }

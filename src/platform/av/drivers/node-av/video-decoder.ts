@@ -1,18 +1,24 @@
-// H.264 and HEVC decoding with one thread: what the decoder makes of a damaged picture depends on the thread count.
+// H.264, HEVC and AV1 decoding with one thread: what the decoder makes of a damaged picture depends on the thread count.
 import { AV_PIX_FMT_NONE, AVERROR_EAGAIN, AVERROR_EOF } from "node-av/constants";
 import { CodecContext, Dictionary, type Frame, Packet } from "node-av/lib";
 import { assert } from "#base/assert.ts";
+import type { VideoCodec } from "#media/session-log/entries.ts";
 import type { Picture, VideoDecoder, VideoDecoderSettings } from "../../av.ts";
 import { check, findDecoder, Serial } from "./native.ts";
 import { emptyFrame, NativePicture } from "./picture.ts";
 
+const DECODERS: Readonly<Record<VideoCodec, string>> = { h264: "h264", hevc: "hevc", av1: "libdav1d" };
+
 export async function openVideoDecoder(settings: VideoDecoderSettings): Promise<VideoDecoder> {
-  const codec = findDecoder(settings.codec);
+  const codec = findDecoder(DECODERS[settings.codec]);
   const context = new CodecContext();
   context.allocContext3(codec);
   context.threadCount = 1;
   context.extraData = Buffer.from(settings.config);
-  const options = Dictionary.fromObject(settings.reorders ? { strict: "1" } : {});
+  const options = Dictionary.fromObject({
+    ...(settings.reorders ? { strict: "1" } : {}),
+    ...(settings.codec === "av1" ? { max_frame_delay: "1" } : {}),
+  });
   try {
     check(await context.open2(codec, options), `open decoder ${settings.codec}`);
   } catch (error) {

@@ -2,6 +2,7 @@
 // One thread: rate control by VBV is not deterministic with any second one. Capped CRF: a fresh ABR would start each
 // segment from a guess (up to 1.4 dB, and a visible breath). The buffer starts half full: full, two segments in a row
 // could exceed the cap. cpu-independent: equal bytes with and without AVX. annexb=0: avcC and 4-byte lengths at once.
+// force-cfr, where times are free: rate control and the VUI then count pictures of the usual length; times pass as they are.
 import {
   AV_CODEC_FLAG_CLOSED_GOP,
   AV_CODEC_FLAG_GLOBAL_HEADER,
@@ -23,7 +24,8 @@ import { native } from "./picture.ts";
 const GOP_FRAMES = 100_000;
 
 export async function openVideoEncoder(settings: VideoEncoderSettings): Promise<VideoEncoder> {
-  const { rendition, rate, colour } = settings;
+  const { rendition, rate, frameRate, colour } = settings;
+  const perSecond = frameRate ?? rate;
   const codec = findEncoder("libx264");
   const context = new CodecContext();
   context.allocContext3(codec);
@@ -32,7 +34,7 @@ export async function openVideoEncoder(settings: VideoEncoderSettings): Promise<
   context.pixelFormat = AV_PIX_FMT_YUV420P;
   context.sampleAspectRatio = new Rational(rendition.pixelAspect.num, rendition.pixelAspect.den);
   context.timeBase = new Rational(1, rate.num);
-  context.framerate = new Rational(rate.num, rate.den);
+  context.framerate = new Rational(perSecond.num, perSecond.den);
   context.threadCount = 1;
   context.gopSize = GOP_FRAMES;
   context.maxBFrames = 0;
@@ -52,7 +54,7 @@ export async function openVideoEncoder(settings: VideoEncoderSettings): Promise<
     sc_threshold: "0",
     "forced-idr": "1",
     a53cc: "1",
-    "x264-params": "cpu-independent=1:vbv-init=0.5:annexb=0",
+    "x264-params": `cpu-independent=1:vbv-init=0.5:annexb=0${frameRate ? ":force-cfr=1" : ""}`,
   });
   try {
     check(await context.open2(codec, options), `open encoder for ${rendition.name}`);
