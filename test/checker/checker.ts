@@ -1,9 +1,11 @@
 // The strict LL-HLS checker: an independent judge of any low-latency origin. It imports nothing of src/.
 import { type Code, type Finding, Findings } from "./findings.ts";
 import { Follower } from "./follow.ts";
+import { checkMediaGroups } from "./group-rules.ts";
 import { Client } from "./http.ts";
 import { measuredRates } from "./media-rules.ts";
 import { type Multivariant, parseMultivariant } from "./playlist.ts";
+import { isNamed } from "./sample-entries.ts";
 import { checkPlaylistHeaders, maxAge } from "./static-rules.ts";
 
 export type CheckOptions = Readonly<{
@@ -92,6 +94,7 @@ function checkMultivariant(multivariant: Multivariant, url: string, findings: Fi
   for (const complaint of multivariant.complaints) findings.add("playlist.grammar", url, complaint);
   if (multivariant.variants.length === 0) findings.add("playlist.grammar", url, "no variant");
   if (!multivariant.independent) findings.add("multivariant.independent", url, "EXT-X-INDEPENDENT-SEGMENTS is missing");
+  checkMediaGroups(multivariant, url, findings);
   for (const { uri, attributes } of multivariant.variants) {
     const video = attributes.has("RESOLUTION") || /avc1|hvc1|av01/.test(attributes.get("CODECS") ?? "");
     const needed = ["BANDWIDTH", "AVERAGE-BANDWIDTH", "CODECS", ...(video ? ["RESOLUTION", "FRAME-RATE"] : [])];
@@ -198,8 +201,7 @@ function checkAcross(followers: readonly Follower[], findings: Findings): void {
     for (const segment of other.playlist!.segments) {
       const same = reference.get(segment.msn);
       if (!same) continue;
-      const audioFrameMs =
-        (other.judge.init?.kind === "audio" || first.judge.init?.kind === "audio" ? 1024 / 44_100 : 0) * 1000;
+      const audioFrameMs = audioFrameSeconds(first, other) * 1000;
       if (same.pdtMs !== null && segment.pdtMs !== null && Math.abs(same.pdtMs - segment.pdtMs) > audioFrameMs + 2)
         findings.add(
           "cross.msn_at_date",
@@ -214,9 +216,7 @@ function checkAcross(followers: readonly Follower[], findings: Findings): void {
         );
       if (same.gap !== segment.gap) findings.add("gap.not_everywhere", other.url, `number ${segment.msn}`);
     }
-    const frame = Math.max(
-      ...[other, first].map((f) => (f.judge.init?.kind === "audio" ? (f.judge.frameSeconds ?? 0) : 0)),
-    );
+    const frame = audioFrameSeconds(first, other);
     for (const segment of other.judge.segments) {
       const same = starts.get(segment.msn);
       const apart = same ? Math.abs(same.startSeconds - segment.startSeconds) : 0;
@@ -224,6 +224,11 @@ function checkAcross(followers: readonly Follower[], findings: Findings): void {
         findings.add("cross.start", other.url, `number ${segment.msn} starts ${(apart * 1000).toFixed(2)} ms apart`);
     }
   }
+}
+
+/** Sound is cut at its own frames: so far from the boundary it may begin. */
+function audioFrameSeconds(...followers: readonly Follower[]): number {
+  return Math.max(...followers.map(({ judge }) => (judge.init?.kind === "audio" ? judge.longestSeconds : 0)));
 }
 
 /** The multivariant playlist's words against the media, with what was gathered by the end. */
@@ -247,9 +252,9 @@ async function checkDeclared(
     const audio = multivariant.media
       .filter((m) => m.get("TYPE") === "AUDIO" && m.get("GROUP-ID") === attributes.get("AUDIO") && m.has("URI"))
       .map((m) => byUrl.get(new URL(m.get("URI")!, url).href));
-    const declared = (attributes.get("CODECS") ?? "").split(",").map((codec) => codec.trim().toLowerCase());
+    const declared = (attributes.get("CODECS") ?? "").split(",");
     for (const codec of [init.codec, ...audio.flatMap((a) => (a?.judge.init ? [a.judge.init.codec] : []))])
-      if (!declared.some((d) => d === codec.toLowerCase() || (codec === "hvc1" && d.startsWith("hvc1."))))
+      if (!declared.some((name) => isNamed(codec, name)))
         findings.add("multivariant.codecs", url, `${uri}: media is ${codec}, CODECS="${attributes.get("CODECS")}"`);
     if (follower.judge.hasCaptions && attributes.get("CLOSED-CAPTIONS") === "NONE")
       findings.add("multivariant.captions", url, `${uri}: CLOSED-CAPTIONS=NONE, and its pictures carry captions`);
@@ -280,22 +285,27 @@ function checkPicture(
   url: string,
   findings: Findings,
 ): void {
-  const { width, height, codedSize } = follower.judge.init!;
+  const { width, height, codedSize, onItsSide, range } = follower.judge.init!;
   const resolution = attributes.get("RESOLUTION");
-  if (resolution !== `${width}x${height}`)
-    findings.add("multivariant.resolution", url, `${uri}: media is ${width}x${height}, RESOLUTION=${resolution}`);
+  const displayed = onItsSide ? `${height}x${width}` : `${width}x${height}`;
+  if (resolution !== displayed)
+    findings.add("multivariant.resolution", url, `${uri}: media is ${displayed}, RESOLUTION=${resolution}`);
   if (codedSize && (codedSize.width !== width || codedSize.height !== height))
     findings.add(
       "multivariant.resolution",
       url,
-      `${uri}: sequence parameter set says ${codedSize.width}x${codedSize.height}`,
+      `${uri}: sequence header says ${codedSize.width}x${codedSize.height}, sample entry ${width}x${height}`,
     );
-  const { frameSeconds } = follower.judge;
+  const declared = attributes.get("VIDEO-RANGE") ?? "SDR";
+  if (declared !== range)
+    findings.add("multivariant.video_range", url, `${uri}: media is ${range}, VIDEO-RANGE=${declared}`);
+  // Pictures at changing distances have no one rate: it must be among those that came.
+  const { shortestSeconds, longestSeconds } = follower.judge;
   const rate = Number(attributes.get("FRAME-RATE"));
-  if (frameSeconds !== null && Math.abs(rate * frameSeconds - 1) > 0.001)
+  if (longestSeconds > 0 && (rate * shortestSeconds > 1.001 || rate * longestSeconds < 0.999))
     findings.add(
       "multivariant.frame_rate",
       url,
-      `${uri}: media has ${(1 / frameSeconds).toFixed(3)}, FRAME-RATE=${rate}`,
+      `${uri}: media has ${(1 / longestSeconds).toFixed(3)} to ${(1 / shortestSeconds).toFixed(3)}, FRAME-RATE=${rate}`,
     );
 }

@@ -17,6 +17,9 @@ export const RULES = {
   "multivariant.average": "HLS 4.4.6.2: AVERAGE-BANDWIDTH is the average",
   "multivariant.attribute_missing":
     "HLS 4.4.6.2: BANDWIDTH, CODECS, RESOLUTION, FRAME-RATE, AVERAGE-BANDWIDTH are there",
+  "multivariant.video_range": "HLS 4.4.6.2: VIDEO-RANGE is what the media is; absent, it is SDR",
+  "multivariant.media":
+    "HLS 4.4.6.1: members of a group have names of their own, one default at most, which is selectable",
   "multivariant.captions": "HLS 4.4.6.2: CLOSED-CAPTIONS=NONE only where no media holds captions",
   "multivariant.group": "HLS 4.4.6.2.1: a group that is named exists",
   "multivariant.independent": "HLS 4.4.2.1: EXT-X-INDEPENDENT-SEGMENTS, since every segment starts with an IDR",

@@ -34,6 +34,9 @@ export class MediaJudge {
     discontinuities: number;
   }[] = [];
   frameSeconds: number | null = null;
+  /** Shortest and longest picture, or audio frame, by the mean of a part. */
+  shortestSeconds = Number.POSITIVE_INFINITY;
+  longestSeconds = 0;
   hasCaptions = false;
 
   constructor(url: string, client: Client, findings: Findings) {
@@ -111,6 +114,8 @@ export class MediaJudge {
     const ticks = got.chunks.reduce((sum, chunk) => sum + chunk.durationTicks, 0);
     const samples = got.chunks.reduce((sum, chunk) => sum + chunk.samples, 0);
     this.frameSeconds = ticks / timescale / samples;
+    this.shortestSeconds = Math.min(this.shortestSeconds, this.frameSeconds);
+    this.longestSeconds = Math.max(this.longestSeconds, this.frameSeconds);
     if (Math.abs(ticks / timescale - part.duration) > 0.001)
       this.#findings.add(
         "part.duration",

@@ -50,7 +50,7 @@ function versionNeeded(playlist: MediaPlaylist): number {
 }
 
 function checkControl(
-  { control, partTarget, targetDuration, hints, open, ended }: MediaPlaylist,
+  { control, partTarget, targetDuration, hints, open, ended, segments }: MediaPlaylist,
   url: string,
   findings: Findings,
 ): void {
@@ -65,7 +65,9 @@ function checkControl(
     findings.add("control.skip_until", url, skipUntil);
   const partHints = hints.filter((hint) => hint.type === "PART");
   if (partHints.length > 1) findings.add("hint.duplicate", url, partHints.map((hint) => hint.uri).join(", "));
-  if (partHints.length === 0 && !ended && !open.gap) findings.add("hint.missing", url, `after number ${open.msn}`);
+  // After a gap nobody may know yet where the media goes on.
+  const known = !open.gap && segments.at(-1)?.gap !== true;
+  if (partHints.length === 0 && !ended && known) findings.add("hint.missing", url, `after number ${open.msn}`);
 }
 
 /** Parts stay while their segment ends within 3 target durations of the end, and go soon after. */

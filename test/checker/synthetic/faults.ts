@@ -69,6 +69,18 @@ export const FAULTS: Record<string, Fault> = {
   "audio codec left out": { causes: "multivariant.codecs", multivariant: (text) => text.replace(",mp4a.40.2", "") },
   "wrong resolution": { causes: "multivariant.resolution", multivariant: (text) => text.replace("320x180", "640x360") },
   "wrong frame rate": { causes: "multivariant.frame_rate", multivariant: (text) => text.replace("20.000", "25.000") },
+  "a range of light that the media has not": {
+    causes: "multivariant.video_range",
+    multivariant: (text) => text.replace("FRAME-RATE", "VIDEO-RANGE=PQ,FRAME-RATE"),
+  },
+  "two renditions of one name": {
+    causes: "multivariant.media",
+    multivariant: (text) => text.replace(/(#EXT-X-MEDIA.*\n)/, "$1$1"),
+  },
+  "a language by its longer code": {
+    causes: "multivariant.media",
+    multivariant: (text) => text.replace("DEFAULT=YES", 'LANGUAGE="eng",DEFAULT=YES'),
+  },
   "bandwidth too low": {
     causes: "multivariant.bandwidth",
     multivariant: (text) =>

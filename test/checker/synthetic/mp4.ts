@@ -40,10 +40,12 @@ export function syntheticInit(kind: "video" | "audio", size: { width: number; he
   const mp4a = box("mp4a", zeros(28), esds);
   const stsd = full("stsd", 0, 0, u32(1), kind === "video" ? avc1 : mp4a);
   const mdia = box("mdia", full("mdhd", 0, 0, u32(0, 0, timescale, 0, 0)), box("minf", box("stbl", stsd)));
+  const matrix = u32(0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000);
+  const tkhd = full("tkhd", 0, 7, u32(0, 0, 1, 0, 0, 0, 0, 0, 0), matrix, u32(size.width << 16, size.height << 16));
   const trex = full("trex", 0, 0, u32(1, 1, 0, 0, 0));
   return Buffer.concat([
     box("ftyp", Buffer.from("iso6\0\0\0\0cmfc", "latin1")),
-    box("moov", box("trak", mdia), box("mvex", trex)),
+    box("moov", box("trak", tkhd, mdia), box("mvex", trex)),
   ]);
 }
 
