@@ -13,6 +13,7 @@ const COUNTERS: readonly [name: string, help: string, of: (session: SessionView)
   ["ingest_continuity_errors_total", "Gaps in the transport's own counters.", (s) => s.counters.continuityErrors],
   ["ingest_holes_total", "Spans without source.", (s) => s.counters.holes],
   ["ingest_returns_total", "Returns of the publisher within its grace.", (s) => s.counters.returns],
+  ["ingest_drift_steps_total", "Times that media time was moved by a picture.", (s) => s.counters.driftSteps],
   ["log_readers_cut_total", "Readers of the session log that fell too far behind.", (s) => s.counters.readersCut],
   ["origin_copies_differ_total", "Parts of one name and unequal bytes.", (s) => s.copiesThatDiffer],
 ];
@@ -60,6 +61,11 @@ export function metricsOf(control: Pick<Control, "sessions" | "workers" | "statu
       ),
     ),
     gauge("part_age_seconds", "Age of the newest part's last frame when it was published.", ages),
+    gauge(
+      "ingest_drift_seconds",
+      "How far media time is behind TAI; negative: ahead.",
+      labelled((s) => s.counters.driftMs / 1000),
+    ),
     gauge(
       "session_log_bytes",
       "Bytes of the session log held.",

@@ -1,31 +1,51 @@
 // Time as it is handed to everything below app/: nobody else asks the system. A test or a simulation hands in a clock
 // that it moves itself.
+import { existsSync, readFileSync } from "node:fs";
+import { uptime } from "node:os";
 
 export interface Timer {
   /** Stop it. A timer that already fired or was stopped: nothing happens. */
   cancel(): void;
 }
 
+/** How long a host has been running: the same for all its processes, and not touched by steps of its clock. */
+export type HostInstant = Readonly<{
+  /** Another one each time the host starts. */
+  boot: string;
+  ms: number;
+}>;
+
 export interface Clock {
   /** Unix time, UTC, in nanoseconds. Follows steps of the host's clock: for anchors and log lines, never for spans. */
   utcNs(): bigint;
   /** Milliseconds (with fraction) since some fixed instant; never goes back. For spans and timeouts. */
   monotonicMs(): number;
+  /** What another process of the host can go on from, to 10 ms; null where the host does not say. For what must survive a
+   *  restart. */
+  hostInstant(): HostInstant | null;
   /** Call `fire` once after `delayMs`. An armed timer does not keep the process alive. */
   setTimer(delayMs: number, fire: () => void): Timer;
 }
 
 /** The host's clock. Only app/, tests and bench/ make one. */
 export function systemClock(): Clock {
+  const boot = bootId();
   return {
     utcNs: () => BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000) - driftUs()) * 1000n,
     monotonicMs: () => performance.now(),
+    hostInstant: () => (boot === null ? null : { boot, ms: uptime() * 1000 }),
     setTimer(delayMs, fire) {
       const handle = setTimeout(fire, delayMs);
       handle.unref();
       return { cancel: () => clearTimeout(handle) };
     },
   };
+}
+
+/** Null on systems other than Linux. Source: random(4), /proc interfaces */
+function bootId(): string | null {
+  const path = "/proc/sys/kernel/random/boot_id";
+  return existsSync(path) ? readFileSync(path, "latin1").trim() : null;
 }
 
 /** timeOrigin + now() keeps the process's first idea of UTC for ever; this is how far that is from the host's today. */
@@ -51,6 +71,7 @@ export function simClock(startUtcNs = 1_800_000_000_000_000_000n): SimClock {
   return {
     utcNs: () => utcOffsetNs + BigInt(Math.round(nowMs * 1_000_000)),
     monotonicMs: () => nowMs,
+    hostInstant: () => ({ boot: "sim", ms: nowMs }),
     setTimer(delayMs, fire) {
       const entry = { atMs: nowMs + Math.max(0, delayMs), order: order++, fire };
       armed.push(entry);

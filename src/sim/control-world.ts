@@ -241,6 +241,8 @@ function gatewayView({ id, ended }: Session): GatewaySession {
       holes: 0,
       readersCut: 0,
       returns: 0,
+      driftSteps: 0,
+      driftMs: 0,
     },
   };
 }

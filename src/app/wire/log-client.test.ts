@@ -229,6 +229,7 @@ class PacedClock implements Clock {
   readonly #delaysMs = new Map<object, number>();
   utcNs = () => this.#clock.utcNs();
   monotonicMs = () => this.#clock.monotonicMs();
+  hostInstant = () => this.#clock.hostInstant();
 
   setTimer(delayMs: number, fire: () => void): Timer {
     const key = {};

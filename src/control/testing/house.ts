@@ -63,6 +63,8 @@ export function gatewaySession(id: string, change: Partial<GatewaySession> = {})
       holes: 0,
       readersCut: 0,
       returns: 0,
+      driftSteps: 0,
+      driftMs: 0,
     },
     ...change,
   };
@@ -118,6 +120,7 @@ export async function createHouse(options: HouseOptions = {}) {
   const keys = plainKeys();
   const placement = memoryPlacement(clock);
   const channels = await createChannels({
+    clock,
     log,
     store,
     configured: options.configured ?? [],

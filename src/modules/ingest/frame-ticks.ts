@@ -32,6 +32,11 @@ export class FrameTicks {
     return timeOf(this.#ticks, tick);
   }
 
+  /** Ticks of a span that may be negative, to the nearest. */
+  span(spanNs: bigint): number {
+    return spanNs < 0n ? -indexAt(this.#ticks, -spanNs) : indexAt(this.#ticks, spanNs);
+  }
+
   /** The tick of a stamp. */
   of(timeNs: bigint): number {
     if (this.#isVariable) return indexAt(this.#ticks, timeNs);

@@ -111,7 +111,16 @@ export class OutputGrid implements OutputSide {
     return this.#slotOf(timeNs) !== null;
   }
 
-  place({ timeNs, decodeNs }: Stamped): Placed | null {
+  stepAt(afterNs: bigint): number | null {
+    if (this.#planned) return null; // another grid begins there
+    const { rate, segmentFrames } = this.#open;
+    const free = Math.max(this.#next, indexAtOrAfter(rate, afterNs));
+    return segmentStart(free + segmentFrames - 1, segmentFrames);
+  }
+
+  place(picture: Stamped): Placed | null {
+    const timeNs = picture.timeNs + picture.spreadNs;
+    const decodeNs = picture.decodeNs + picture.spreadNs;
     const index = this.#slotOf(timeNs);
     if (index === null) return null;
     if (decodeNs > this.#decodeNs) this.#decodeNs = decodeNs;

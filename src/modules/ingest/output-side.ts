@@ -14,6 +14,8 @@ export type Stamped = Readonly<{
   track: number;
   timeNs: bigint;
   decodeNs: bigint;
+  /** What a drift step adds to both here. Apart, since the rest of a stamp is near a frame of the source, and this is not. */
+  spreadNs: bigint;
   /** Of the largest picture track: it alone moves the output on. */
   leads: boolean;
   randomAccess: boolean;
@@ -51,6 +53,9 @@ export interface OutputSide {
   nearest(timeNs: bigint): bigint;
   /** Whether there is a free place at `timeNs`. */
   isFree(timeNs: bigint): boolean;
+  /** The segment boundary from which on media time can be moved. On the grid the next one, with nothing given at it or after
+   *  it, nor before `afterNs`; of copied media the one that has begun with the newest unit. Null while there is none. */
+  stepAt(afterNs: bigint): number | null;
   /** Null when its place is past, or it cannot begin what must begin. What it is the first of is in the log then. */
   place(picture: Stamped): Placed | null;
   /** Audio that leads, since there is no picture, is about to be appended: [startNs, endNs). */

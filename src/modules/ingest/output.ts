@@ -89,6 +89,10 @@ export class Output {
     return this.#open.isFree(timeNs);
   }
 
+  stepAt(afterNs: bigint): number | null {
+    return this.#open.stepAt(afterNs);
+  }
+
   place(picture: Stamped): Placed | null {
     return this.#open.place(picture);
   }

@@ -11,6 +11,7 @@ const at = (n: number): Progress => ({
   era: 0,
   frame: 10 * n,
   newestNs: 1_800_000_000_000_000_000n + BigInt(n),
+  time: { taiNs: 1_800_000_000_000_000_007n + BigInt(n), host: { boot: "a", ms: n } },
 });
 
 /** Tell it, and let the write happen. */

@@ -4,13 +4,20 @@
 import { PlatformError } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
 import type { Journal, JournalFolder } from "#platform/journal/journal.ts";
+import type { TimeMark } from "./session-time.ts";
 
 const FOLDER = "progress/";
 /** Of one file: ten minutes, about 60 KB. */
 const RECORDS_MAX = 600;
 
-/** How far a session had come: positions and frames below were handed out. */
-export type Progress = Readonly<{ position: number; era: number; frame: number; newestNs: bigint }>;
+/** How far a session had come: positions and frames below were handed out. And its time then, null in older journals. */
+export type Progress = Readonly<{
+  position: number;
+  era: number;
+  frame: number;
+  newestNs: bigint;
+  time: TimeMark | null;
+}>;
 
 export class ProgressJournal {
   readonly #folder: JournalFolder;
@@ -47,11 +54,11 @@ export class ProgressJournal {
     for (const name of await filesOf(this.#folder, this.#session)) await this.#folder.remove(name);
   }
 
-  async #write({ newestNs, ...rest }: Progress): Promise<void> {
+  async #write(progress: Progress): Promise<void> {
     try {
       const isNew = this.#journal === null || this.#records >= RECORDS_MAX;
       const before = isNew ? await this.#turn() : [];
-      await this.#journal!.append(Buffer.from(JSON.stringify({ ...rest, newestNs: newestNs.toString() })));
+      await this.#journal!.append(print(progress));
       this.#records += 1;
       for (const name of before) await this.#folder.remove(name);
       if (this.#isFailing) this.#log.info("journal.works_again", { journal: FOLDER + this.#session });
@@ -114,10 +121,15 @@ function numberOf(name: string): number {
   return Number(name.slice(name.lastIndexOf("/") + 1));
 }
 
+function print({ newestNs, time, ...rest }: Progress): Buffer {
+  const told = time && { ...time, taiNs: time.taiNs.toString() };
+  return Buffer.from(JSON.stringify({ ...rest, newestNs: newestNs.toString(), time: told }));
+}
+
 function parse(record: Uint8Array): Progress {
   try {
-    const { newestNs, ...rest } = JSON.parse(Buffer.from(record).toString("utf8"));
-    return { ...rest, newestNs: BigInt(newestNs) };
+    const { newestNs, time = null, ...rest } = JSON.parse(Buffer.from(record).toString("utf8"));
+    return { ...rest, newestNs: BigInt(newestNs), time: time && { ...time, taiNs: BigInt(time.taiNs) } };
   } catch (cause) {
     throw new PlatformError("media.malformed", "a record of progress is not JSON", { cause });
   }

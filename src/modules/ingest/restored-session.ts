@@ -34,7 +34,7 @@ export function stateOf({ decisions, progress }: Remembered): RestoredSession | 
   const told = progress?.era === era.era ? progress.frame : 0;
   const side = era.mode === "grid" ? gridState(era, since, told) : sourceState(era, since, told);
   const newestNs = progress?.newestNs ?? timeOf(era.rate, side.next);
-  return { output: { side, timeline }, tracks, anchorNs: anchor.timeNs, newestNs };
+  return { output: { side, timeline }, tracks, anchorNs: anchor.timeNs, newestNs, time: progress?.time ?? null };
 }
 
 function gridState(era: EraOpened, since: readonly Decision[], told: number): GridState {

@@ -439,10 +439,11 @@ test("a session that its process lost goes on above the last known frame", () =>
   const { era, nextFrame: next, newestNs, tracks, anchorNs } = before.sequencer;
   const log = new CheckedLog();
   for (const entry of before.log.entries) if (entry.kind !== "unit") log.append(entry);
+  const { time } = before.sequencer;
   before.clock.advance(4000);
   const output = { side: { era: era!, next }, timeline: new Timeline() };
   for (const entry of log.entries) if (entry.kind !== "unit") output.timeline.apply(entry);
-  const restored = { output, newestNs, tracks, anchorNs: anchorNs! };
+  const restored = { output, newestNs, tracks, anchorNs: anchorNs!, time };
   const sequencer = new Sequencer({ clock: before.clock, channel, sink: log, restored });
   sequencer.tick();
   assert.equal(log.of("hole")[0]!.from, next);

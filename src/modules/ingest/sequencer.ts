@@ -15,13 +15,14 @@ import { copies } from "#media/ladder/plan.ts";
 import { isEncodedVideo } from "#media/ladder/rendition.ts";
 import type { AudioTrack, EndReason, EraOpened, Track, VideoTrack } from "#media/session-log/entries.ts";
 import { perSecond, rateText, sameRate } from "#media/time/rate.ts";
-import { utcToTai } from "#media/time/tai.ts";
 import { copyFault, goesOnCopying, isRefresh, isSameOutput, unaligned } from "./copying.ts";
+import { DriftSteps } from "./drift-steps.ts";
 import { EarlyUnits } from "./early-units.ts";
 import type { Opened, TimedUnit } from "./opening.ts";
 import { Output, type OutputState } from "./output.ts";
 import type { CopyProblem, EntrySink } from "./output-side.ts";
 import { audioOf, type EraPlan, planEra, sameTracks, videoOf } from "./plan-era.ts";
+import { SessionTime, type TimeMark } from "./session-time.ts";
 import { Source } from "./source.ts";
 import {
   type ChosenRate,
@@ -64,6 +65,8 @@ export type RestoredSession = Readonly<{
   tracks: readonly Track[];
   anchorNs: bigint;
   newestNs: bigint;
+  /** Null when none was written down. */
+  time: TimeMark | null;
 }>;
 
 export type SequencerOptions = Readonly<{
@@ -86,8 +89,8 @@ export class Sequencer {
   #chosen: ChosenRate | null = null;
   #state: SequencerState = "starting";
   #anchorNs: bigint | null = null;
-  /** TAI and monotonic instants that belong together: steps of the host's clock do not move a session in time. */
-  #base: { taiNs: bigint; ms: number };
+  readonly #time: SessionTime;
+  readonly #drift: DriftSteps;
   /** When the last unit was appended, monotonic. */
   #mediaMs = 0;
   #tickMs: number;
@@ -114,8 +117,9 @@ export class Sequencer {
     this.#note = options.note ?? (() => {});
     this.#output = new Output(options.sink, restored?.output ?? null);
     this.#units = new UnitLog(options.sink, this.#output, restored?.tracks ?? [], restored?.newestNs ?? 0n);
-    this.#base = { taiNs: this.#arrivalNs(), ms: this.#clock.monotonicMs() };
-    this.#tickMs = this.#base.ms;
+    this.#time = new SessionTime(options.clock, restored?.time ?? null, restored?.newestNs);
+    this.#drift = new DriftSteps(options.sink, this.#output, this.#note);
+    this.#tickMs = this.#clock.monotonicMs();
     if (!restored) return;
     this.#state = "interrupted";
     this.#needsRandomAccess = true;
@@ -153,7 +157,12 @@ export class Sequencer {
   }
 
   get counters() {
-    return { ...this.#units.counters, holes: this.#output.holes, returns: this.#returns };
+    return { ...this.#units.counters, holes: this.#output.holes, returns: this.#returns, ...this.#drift.counters };
+  }
+
+  /** TAI now, as the session counts it; with what another gateway needs to go on counting. */
+  get time(): TimeMark {
+    return this.#time.mark();
   }
 
   /** A publisher begins, or returns. @param clock of its container */
@@ -221,7 +230,7 @@ export class Sequencer {
     if (this.#source === null) return null;
     if (this.#refusal) return this.#refusal;
     const nowMs = this.#clock.monotonicMs();
-    if (this.#source.clock.anchored && this.newestNs - this.#taiNs(nowMs) > AHEAD_NS_MAX)
+    if (this.#source.clock.anchored && this.newestNs - this.#time.nowNs > AHEAD_NS_MAX)
       return new PlatformError("ingest.too_fast", "The stream came a minute ahead of its time: send it in real time.");
     return this.#source.fault(over ? Number.POSITIVE_INFINITY : nowMs, this.#needsRandomAccess);
   }
@@ -231,25 +240,18 @@ export class Sequencer {
     return Math.min(SILENCE_MS_MAX, Math.max(SILENCE_MS, (SILENCE_FRAMES * 1000) / framesPerSecond));
   }
 
-  #arrivalNs(): bigint {
-    return utcToTai(this.#clock.utcNs());
-  }
-
-  #taiNs(nowMs: number): bigint {
-    return this.#base.taiNs + BigInt(Math.round((nowMs - this.#base.ms) * 1_000_000));
-  }
-
   #interrupt(nowMs: number): void {
     this.#state = "interrupted";
     this.#patient = false;
     this.#units.settle();
+    this.#drift.interrupted();
     if (this.#source) this.#source.resumedMs = null;
     this.#note("ingest.silent", { silentMs: Math.round(nowMs - this.#mediaMs) });
   }
 
   #holeUntilNow(nowMs: number): void {
     const before = this.#output.holes;
-    this.#output.holeUntil(this.#taiNs(nowMs));
+    this.#output.holeUntil(this.#time.at(nowMs));
     if (this.#output.holes > before) this.#needsRandomAccess = true;
   }
 
@@ -298,7 +300,8 @@ export class Sequencer {
   }
 
   #unit(source: Source, unit: DemuxedUnit): void {
-    const timed = source.timed(unit, this.#arrivalNs(), this.#clock.monotonicMs());
+    const nowMs = this.#clock.monotonicMs();
+    const timed = source.timed(unit, this.#time.at(nowMs), nowMs);
     if (!source.isOrdered(timed)) this.#units.drop(timed);
     else if (source.clock.anchored) this.#place(source, timed);
     else {
@@ -380,13 +383,13 @@ export class Sequencer {
 
   /** Tie the source's clock to the unit's arrival. @param decide takes that and returns the instant of the frame it gets */
   #anchor(source: Source, unit: TimedUnit, decide: (timeNs: bigint) => bigint): void {
-    this.#base = { taiNs: unit.arrivedNs, ms: unit.arrivedMs };
     this.#dropEarly();
     this.#units.settle();
     const timeNs = decide(unit.arrivedNs);
     const { ptsTicks } = unit;
     this.#sink.append({ kind: "anchor", sourceTicks: BigInt(ptsTicks), timescale: source.clock.timescale, timeNs });
     source.anchor(ptsTicks, timeNs);
+    this.#drift.anchored();
     this.#units.restartAll();
     this.#anchorNs ??= timeNs;
     this.#needsRandomAccess = false;
@@ -430,9 +433,9 @@ export class Sequencer {
   #placeVideo(source: Source, track: VideoTrack, timed: TimedUnit): void {
     if (!this.#hasPlaceForVideo(source, track, timed)) return;
     if (!this.#isOnItsWay(source, timed)) return;
-    const timeNs = source.clock.timeOf(timed.ptsTicks);
-    if (!this.#units.video(track, timed, timeNs, source.clock.timeOf(timed.dtsTicks))) return;
+    if (!this.#video(source, track, timed)) return;
     this.#accepted(source, timed);
+    this.#drift.follow(source.clock, timed, this.newestNs);
     this.#checkRate(source, timed);
     this.#placeEarly(source, timed.arrivedMs);
   }
@@ -442,14 +445,21 @@ export class Sequencer {
     const isCopied = this.#output.era!.renditions.some((own) => own.copied && own.track === track.track);
     if (!isCopied || this.#needsRandomAccess) this.#units.drop(timed);
     else if (this.#isEarly(source, timed, timed.arrivedMs)) this.#hold(timed);
-    else this.#units.video(track, timed, source.clock.timeOf(timed.ptsTicks), source.clock.timeOf(timed.dtsTicks));
+    else this.#video(source, track, timed);
+  }
+
+  #video({ clock }: Source, track: VideoTrack, timed: TimedUnit): boolean {
+    return this.#units.video(track, timed, clock.stampOf(timed.ptsTicks), clock.stampOf(timed.dtsTicks).timeNs);
   }
 
   #placeAudio(source: Source, track: AudioTrack, timed: TimedUnit, leads: boolean): void {
     if (leads && !this.#isOnItsWay(source, timed)) return;
     if (!leads && this.#needsRandomAccess) this.#units.drop(timed);
     else if (!leads && this.#isEarly(source, timed, timed.arrivedMs)) this.#hold(timed);
-    else if (this.#units.audio(track, timed, source.clock.timeOf(timed.ptsTicks))) this.#accepted(source, timed);
+    else if (this.#units.audio(track, timed, source.clock.stampOf(timed.ptsTicks))) {
+      this.#accepted(source, timed);
+      if (leads) this.#drift.follow(source.clock, timed, this.newestNs);
+    }
   }
 
   #isEarly(source: Source, timed: TimedUnit, nowMs: number): boolean {

@@ -1,13 +1,32 @@
-// From a sender's clock, which wraps and began anywhere, to media time.
+// From a sender's clock, which wraps and began anywhere, to media time: by an anchor, and by the steps that keep media time
+// near TAI where the sender's clock is not exact.
 import type { DemuxClock } from "#media/demux.ts";
 
 const NS_PER_SECOND = 1_000_000_000n;
+
+/** Media time of ticks. */
+export type Stamp = Readonly<{
+  /** Without the newest step. */
+  timeNs: bigint;
+  /** What the newest step adds to a picture here: all at once, or a share that grows over the step's length. */
+  spreadNs: bigint;
+  /** What all steps add from here on, as a whole: sound is spread by its own samples. */
+  movedNs: bigint;
+}>;
+
+/** Media time from `fromNs` on is moved by `moveNs`: at once (length 0), or bit by bit over `lengthNs`. */
+export type ClockStep = Readonly<{ fromNs: bigint; moveNs: bigint; lengthNs: bigint }>;
+
+const NO_STEP: ClockStep = Object.freeze({ fromNs: 0n, moveNs: 0n, lengthNs: 0n });
 
 export class SourceClock {
   readonly timescale: number;
   readonly #period: number;
   #last: number | null = null;
   #anchor: { ticks: number; timeNs: bigint } | null = null;
+  /** What steps before the newest have added. */
+  #movedNs = 0n;
+  #step = NO_STEP;
 
   constructor({ timescale, wrapBits }: DemuxClock) {
     this.timescale = timescale;
@@ -32,19 +51,44 @@ export class SourceClock {
     return this.#anchor !== null;
   }
 
-  /** From now on `ticks` (unwrapped) lie at `timeNs`. */
+  /** From now on `ticks` (unwrapped) lie at `timeNs`. Steps of before are in it. */
   anchor(ticks: number, timeNs: bigint): void {
     this.#anchor = { ticks, timeNs };
+    this.#movedNs = 0n;
+    this.#step = NO_STEP;
   }
 
-  /** Media time of unwrapped ticks, to the nearest nanosecond. Anchored before. */
-  timeOf(ticks: number): bigint {
+  /** One step more. Only the newest is remembered with its place: units are not reordered over two of them. */
+  step(step: ClockStep): void {
+    this.#movedNs += this.#step.moveNs;
+    this.#step = step;
+  }
+
+  /** By the anchor alone, to the nearest nanosecond. Anchored before. */
+  anchoredTimeOf(ticks: number): bigint {
     const { ticks: from, timeNs } = this.#anchor!;
     const scale = BigInt(this.timescale);
     const product = BigInt(ticks - from) * NS_PER_SECOND * 2n + scale;
     const quotient = product / (2n * scale);
     const isBelow = product % (2n * scale) < 0n; // bigint division cuts towards zero; half up needs the floor
     return timeNs + (isBelow ? quotient - 1n : quotient);
+  }
+
+  /** Media time of unwrapped ticks. */
+  timeOf(ticks: number): bigint {
+    const { timeNs, spreadNs } = this.stampOf(ticks);
+    return timeNs + spreadNs;
+  }
+
+  stampOf(ticks: number): Stamp {
+    const { fromNs, moveNs, lengthNs } = this.#step;
+    const timeNs = this.anchoredTimeOf(ticks) + this.#movedNs;
+    const sinceNs = timeNs - fromNs;
+    if (sinceNs < 0n) return { timeNs, spreadNs: 0n, movedNs: this.#movedNs };
+    let spreadNs = sinceNs >= lengthNs ? moveNs : (moveNs * sinceNs) / lengthNs;
+    // Where a picture is dropped, those after the step come closer; none gets in front of what the step began with.
+    if (sinceNs + spreadNs < 0n) spreadNs = -sinceNs;
+    return { timeNs, spreadNs, movedNs: this.#movedNs + moveNs };
   }
 
   /** Milliseconds between two unwrapped values. */

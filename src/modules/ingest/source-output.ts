@@ -40,6 +40,8 @@ export class SourceOutput implements OutputSide {
   readonly #fresh = new Set<number>();
   /** Where the newest picture ends, as far as anybody knows; in a hole, where that ends. */
   #next = 0;
+  /** The newest boundary has begun with the picture that was placed last. */
+  #isBegun = false;
   /** The newest boundary is the end of a hole, or the begin of one. */
   #inHole = false;
   /** What comes next begins a segment, here at the earliest. */
@@ -81,7 +83,7 @@ export class SourceOutput implements OutputSide {
 
   leave(timeNs: bigint): number {
     const least = Math.max(this.#least, this.#inHole ? 0 : this.#boundary!.frame + 1);
-    const end = Math.max(least, this.#era.ticks.of(timeNs));
+    const end = Math.max(least, indexAt(this.#era.era.rate, timeNs)); // the era that follows has frames of its own
     this.#fillTo(end, { hole: true });
     return end;
   }
@@ -110,17 +112,26 @@ export class SourceOutput implements OutputSide {
     return this.nearest(timeNs) >= this.#floorNs;
   }
 
+  stepAt(): number | null {
+    return this.#isBegun && !this.#begins ? this.#boundary!.frame : null;
+  }
+
   place(picture: Stamped): Placed | null {
     const { ticks, era } = this.#era;
     const row = this.#rowOf(picture.track);
-    const stamped = ticks.of(picture.timeNs);
+    const spread = ticks.span(picture.spreadNs);
+    const stamped = ticks.of(picture.timeNs) + spread;
     if (stamped < era.frame && !this.#begins) return null;
+    const before = this.#boundary;
     const begun = picture.leads ? this.#begin(picture, stamped) : this.#accompany(picture, stamped);
     if (begun === null) return null;
     const tick = row.free(begun);
     if (this.#instant(tick) < this.#floorNs) return null;
-    const decode = row.take(tick, Math.min(tick, ticks.of(picture.decodeNs)));
-    if (picture.leads) this.#next = Math.max(this.#next, tick + ticks.perFrame);
+    const decode = row.take(tick, Math.min(tick, ticks.of(picture.decodeNs) + spread));
+    if (picture.leads) {
+      this.#next = Math.max(this.#next, tick + ticks.perFrame);
+      this.#isBegun = this.#boundary !== before;
+    }
     this.#look(this.#instant(tick));
     return { index: tick, timeNs: this.#instant(tick), decodeNs: this.#instant(decode) };
   }
@@ -128,6 +139,7 @@ export class SourceOutput implements OutputSide {
   lead(startNs: bigint, endNs: bigint): void {
     const { rate, frame, segmentFrames } = this.#era.era;
     const middle = indexAt(rate, (startNs + endNs) / 2n);
+    const before = this.#boundary;
     if (this.#begins) {
       const { tick } = this.#begins;
       const hasBegun = !this.#inHole && this.#boundary?.frame === tick; // with silence, as it begins an era
@@ -139,6 +151,7 @@ export class SourceOutput implements OutputSide {
     }
     this.#next = Math.max(this.#next, indexAt(rate, endNs));
     this.#inHole = false;
+    this.#isBegun = this.#boundary !== before;
   }
 
   heard(timeNs: bigint): void {

@@ -1,4 +1,4 @@
-import type { Channel } from "#media/channel.ts";
+import type { Channel, Input } from "#media/channel.ts";
 import type { EndReason, Track } from "#media/session-log/entries.ts";
 import type { Rate } from "#media/time/rate.ts";
 import type { HttpHandler } from "#platform/network/http.ts";
@@ -56,6 +56,10 @@ export type GatewaySession = Readonly<{
     holes: number;
     readersCut: number;
     returns: number;
+    /** Times that media time was moved by one picture, since its source's clock is not exact. */
+    driftSteps: number;
+    /** How far media time is behind TAI now, compared with its anchor; negative: ahead. */
+    driftMs: number;
   }>;
 }>;
 
@@ -69,13 +73,58 @@ export type Refusal = Readonly<{
   remote: string;
 }>;
 
+/** An input that a channel is to have. */
+export type WantedInput = Readonly<{ channel: string; input: Input }>;
+
+/** How a port of a channel's own is doing. */
+export type InputState = Readonly<{
+  channel: string;
+  kind: "tcp" | "udp";
+  /** Address we listen on; of a multicast input the group. */
+  host: string;
+  port: number;
+  /** failed: it cannot be listened on, which is tried again. stopped: the session was ended here, and its sender is not
+   *  heard again before it has paused. */
+  state: "opening" | "listening" | "connected" | "stopped" | "failed";
+  error: Readonly<{ code: string; message: string }> | null;
+  /** Who sends now. */
+  remote: string | null;
+  /** Of all senders since the port was opened, as far as they were listened to. */
+  bytes: number;
+  /** null for TCP. */
+  datagrams: Readonly<{
+    received: number;
+    encapsulation: "none" | "rtp" | null;
+    /** RTP packets that never came. */
+    lost: number;
+    reordered: number;
+    /** RTP packets that came twice, or too late. */
+    stale: number;
+    /** Of another sender than the one that is heard. */
+    ignored: number;
+    /** That hold no transport packets. */
+    malformed: number;
+    /** That found no room here, while a sender waited to be admitted. */
+    overflowed: number;
+    /** That the system threw away for want of room; null where it does not tell. */
+    dropped: number | null;
+    /** Room that the system gave. */
+    receiveBufferBytes: number;
+  }> | null;
+}>;
+
 export interface Gateway {
   readonly rtmpPort: number;
+  /** null without a certificate. */
+  readonly rtmpsPort: number | null;
   /** `PUT|POST /ingest/CHANNEL.mpegts` and `/internal/log/...`. */
   readonly http: HttpHandler;
   sessions(): GatewaySession[];
   refusals(): Refusal[];
-  /** Called after any change of a state, an anchor or a reader; not for each unit. @returns a function that stops it */
+  /** The inputs that all channels are to have, whole: what is missing is opened, what is not named is closed. */
+  want(inputs: readonly WantedInput[]): void;
+  inputs(): InputState[];
+  /** Called after any change of a state, an input, an anchor or a reader; not for each unit. @returns a function that stops it */
   onChange(listener: () => void): () => void;
   /** End it now: its publisher is disconnected. An unknown id is success. */
   stop(session: string, reason: EndReason): Promise<void>;

@@ -7,11 +7,13 @@ import {
   type Unit,
   type VideoTrack,
 } from "#media/session-log/entries.ts";
+import { timeOf } from "#media/time/rate.ts";
 import { AudioRun } from "./audio-run.ts";
 import type { TimedUnit } from "./opening.ts";
 import type { Output } from "./output.ts";
 import type { EntrySink } from "./output-side.ts";
 import { audioOf, videoOf } from "./plan-era.ts";
+import type { Stamp } from "./source-clock.ts";
 
 /** Audio that far from everything else belongs to another clock. */
 const ASTRAY_NS = 3_000_000_000n;
@@ -103,13 +105,14 @@ export class UnitLog {
     if (this.newestNs - videoNs > INTERLEAVE_MAX_NS) this.#output.settleTo(this.newestNs);
   }
 
-  /** @returns whether it was appended; else it was dropped and counted */
-  video(track: VideoTrack, timed: TimedUnit, timeNs: bigint, decodeNs: bigint): boolean {
+  /** @param shown where the source's clock has its presentation @param decodeNs its decoding, without the newest step
+   *  @returns whether it was appended; else it was dropped and counted */
+  video(track: VideoTrack, timed: TimedUnit, { timeNs, spreadNs }: Stamp, decodeNs: bigint): boolean {
     const leads = track === videoOf(this.#tracks);
     const { randomAccess, payload } = timed.unit;
     const isRefresh = () => isInstantRefresh(track.codec, payload);
-    const stamped = { track: track.track, timeNs, decodeNs, leads, randomAccess, isRefresh };
-    const isLate = this.#isLate(track.track, this.#output.nearest(timeNs));
+    const stamped = { track: track.track, timeNs, decodeNs, spreadNs, leads, randomAccess, isRefresh };
+    const isLate = this.#isLate(track.track, this.#output.nearest(timeNs) + spreadNs);
     const placed = isLate ? null : this.#output.place(stamped);
     if (placed === null) {
       this.drop(timed);
@@ -120,17 +123,17 @@ export class UnitLog {
     return true;
   }
 
-  /** @param clockNs what the container's clock says @returns as `video` */
-  audio(track: AudioTrack, timed: TimedUnit, clockNs: bigint): boolean {
+  /** @param stamp what the container's clock says @returns as `video` */
+  audio(track: AudioTrack, timed: TimedUnit, stamp: Stamp): boolean {
     const run = this.#runOf(track);
-    const index = this.#isAstray(timed, clockNs) ? null : run.place(clockNs);
+    const index = this.#isAstray(timed, stamp.timeNs) ? null : run.place(stamp, this.#segmentNs);
     const timeNs = index === null ? null : run.timeOf(index);
     const endNs = index === null ? 0n : run.timeOf(index + track.samplesPerUnit);
     if (index === null || timeNs === null || endNs <= this.#output.floorNs || this.#isLate(track.track, timeNs)) {
       this.drop(timed);
       return false;
     }
-    run.took(index);
+    run.took(index, this.#segmentNs);
     const leads = videoOf(this.#tracks) === null && track === audioOf(this.#tracks);
     if (leads) this.#output.lead(timeNs, endNs);
     const damaged = this.#damaged.delete(track.track) || timed.unit.damaged;
@@ -181,6 +184,12 @@ export class UnitLog {
     const aheadNs = clockNs - this.newestNs;
     if (aheadNs > ASTRAY_NS || aheadNs < -ASTRAY_NS) return true;
     return this.isVideoComing(arrivedMs) && clockNs - this.#newestNs.get(this.#video.track!)! > INTERLEAVE_MAX_NS;
+  }
+
+  /** What the positions of sound are spread over where they must be moved. */
+  get #segmentNs(): bigint {
+    const { rate, segmentFrames } = this.#output.era!;
+    return timeOf(rate, segmentFrames);
   }
 
   #runOf(track: AudioTrack): AudioRun {

@@ -3,9 +3,11 @@
 import { strict as assert } from "node:assert";
 import {
   type Boundary,
+  type DriftStep,
   type Entry,
   type EraOpened,
   INTERLEAVE_MAX_NS,
+  STRETCH_MAX,
   type Track,
   type Unit,
 } from "#media/session-log/entries.ts";
@@ -23,6 +25,7 @@ export class CheckedLog implements EntrySink {
   #next = 0;
   #floor = 0;
   #splices = new Set<number>();
+  #drifted = "";
   readonly #newest = new Map<number, bigint>();
   readonly #audioEndNs = new Map<number, bigint>();
   /** The newest era, when pictures are copied in it. */
@@ -58,6 +61,7 @@ export class CheckedLog implements EntrySink {
     else if (entry.kind === "era") this.#era(entry);
     else if (entry.kind === "hole") this.#hole(entry.from, entry.to);
     else if (entry.kind === "boundary") this.#boundary(entry);
+    else if (entry.kind === "drift") this.#drift(entry);
     else if (entry.kind === "splice") {
       assert.ok(entry.frame >= this.#next, `splice at ${entry.frame}, which is given: ${this.#next} is free`);
       this.#next = entry.frame;
@@ -110,6 +114,17 @@ export class CheckedLog implements EntrySink {
     assert.equal(boundary.discontinuities, discontinuities);
   }
 
+  /** At a boundary, and at most once: of copies the one that the newest picture began, else one to come. */
+  #drift({ frame, step }: DriftStep): void {
+    assert.ok(step === 1 || step === -1);
+    const era = this.#eras.at(-1)!;
+    const drifted = `${era.era}/${frame}`;
+    assert.notEqual(drifted, this.#drifted, "one step at a boundary");
+    this.#drifted = drifted;
+    if (this.#source) assert.equal(frame, this.timeline.segmentAt(era.era, Number.MAX_SAFE_INTEGER - 1)!.start);
+    else assert.ok(frame >= this.#next && frame % era.segmentFrames === 0, `a step at ${frame}, ${this.#next} is free`);
+  }
+
   #hole(from: number, to: number): void {
     assert.ok(from < to, `hole ${from}..${to}`);
     if (this.#source) {
@@ -140,7 +155,8 @@ export class CheckedLog implements EntrySink {
     this.#source?.audio();
     const endNs = this.#audioEndNs.get(unit.track) ?? 0n;
     assert.ok(unit.index >= indexAt(samples, endNs), "audio positions rise");
-    this.#audioEndNs.set(unit.track, timeOf(samples, unit.index + samplesPerUnit));
+    const least = samplesPerUnit - Math.floor(samplesPerUnit * STRETCH_MAX); // a drift step may push units together
+    this.#audioEndNs.set(unit.track, timeOf(samples, unit.index + least));
   }
 
   #video(unit: Unit, era: EraOpened): void {

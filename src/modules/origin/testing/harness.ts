@@ -32,6 +32,7 @@ export function fastClock(factor: number): Clock {
   return {
     utcNs: () => system.utcNs(),
     monotonicMs: () => system.monotonicMs() * factor,
+    hostInstant: () => system.hostInstant(),
     setTimer: (delayMs, fire) => system.setTimer(delayMs / factor, fire),
   };
 }
