@@ -1,11 +1,16 @@
 // One HTTP listener: limits that a public port needs, and handlers asked in order until one takes the request.
 // Bodies have no time limit: an encoder's PUT lasts as long as its stream. What a quiet body means, the handler knows. But
 // once it has answered, nobody waits for the rest: node:http would, for ever.
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { PlatformError, toProblem } from "#base/errors.ts";
+import { type Log, silentLog } from "#base/log.ts";
 import { answerProblem, type HttpHandler } from "../http.ts";
+import type { Certificate } from "../network.ts";
+import { type CertificateWatch, watchCertificate } from "./certificate.ts";
+import { asHttp1 } from "./http2-as-http1.ts";
 import { listenError } from "./listen-error.ts";
 
 const HEADER_BYTES_MAX = 16_384;
@@ -17,6 +22,12 @@ const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 /** A sender that was answered may go on sending for so long, so that it comes to reading the answer; then it is cut off. */
 const LINGER_MS = 3_000;
 const SHOWN_PATH_LENGTH_MAX = 200;
+/** A player has a blocking request per playlist and some parts at once on its one connection. */
+const STREAMS_MAX = 128;
+/** What an encoder may have under way: with the protocol's 64 KiB a PUT over 50 ms of network stops at 10 Mbit/s. */
+const STREAM_WINDOW_BYTES = 1 << 20;
+const CONNECTION_WINDOW_BYTES = 4 << 20;
+const HANDSHAKE_TIMEOUT_MS = 10_000;
 
 /** @returns false when the path is not this handler's: the socket was not touched */
 export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean;
@@ -25,11 +36,15 @@ export type HttpOptions = Readonly<{
   host: string;
   /** 0 takes a free one. */
   port: number;
+  /** HTTP/2, or HTTP/1.1 for those that want it, over TLS. */
+  tls?: Certificate;
   handlers: readonly HttpHandler[];
   onUpgrade?: UpgradeHandler;
   connectionsMax?: number;
   /** A handler threw what is no PlatformError. Without this it stops the process, as any programmer's mistake does. */
   onDefect?: (error: unknown) => void;
+  /** For what happens long after: a renewed certificate that cannot be used. */
+  log?: Log;
 }>;
 
 export interface HttpServer {
@@ -41,17 +56,67 @@ export interface HttpServer {
   close(): Promise<void>;
 }
 
-/** @throws PlatformError network.address_in_use; config.invalid when the address cannot be listened on at all */
-export function listenHttp(options: HttpOptions): Promise<HttpServer> {
-  const { host, port, handlers, onUpgrade, connectionsMax } = options;
-  const server = createServer({
-    maxHeaderSize: HEADER_BYTES_MAX,
-    headersTimeout: HEADERS_TIMEOUT_MS,
-    requestTimeout: 0,
-    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-    connectionsCheckingInterval: LATE_CHECK_INTERVAL_MS,
-    noDelay: true,
+const LIMITS = {
+  headersTimeout: HEADERS_TIMEOUT_MS,
+  requestTimeout: 0,
+  keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+  connectionsCheckingInterval: LATE_CHECK_INTERVAL_MS,
+};
+
+function plainServer(): { server: Server; stop(): void } {
+  const server = createServer({ maxHeaderSize: HEADER_BYTES_MAX, noDelay: true, ...LIMITS });
+  return { server, stop: () => server.closeAllConnections() };
+}
+
+function secureServer(tls: Certificate, log: Log): { server: Http2SecureServer; stop(): void } {
+  const sessions = new Set<ServerHttp2Session>();
+  const open = new Set<Socket>();
+  const watch: CertificateWatch = watchCertificate(
+    tls,
+    (pair) => {
+      server.setSecureContext(pair);
+      log.info("network.certificate_renewed", { certificate: tls.certificate });
+    },
+    (error) => log.error("network.certificate_refused", { error }),
+  );
+  const { cert, key } = watch;
+  const server: Http2SecureServer = createSecureServer({
+    cert,
+    key,
+    allowHTTP1: true,
+    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+    settings: {
+      maxConcurrentStreams: STREAMS_MAX,
+      initialWindowSize: STREAM_WINDOW_BYTES,
+      maxHeaderListSize: HEADER_BYTES_MAX,
+    },
   });
+  Object.assign(server, LIMITS);
+  server.on("connection", (socket: Socket) => {
+    socket.setNoDelay(true);
+    open.add(socket);
+    socket.on("close", () => open.delete(socket));
+  });
+  server.on("session", (session) => {
+    session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
+    session.setTimeout(KEEP_ALIVE_TIMEOUT_MS, () => session.close()); // requests that are held are still answered
+    session.on("error", () => session.destroy()); // of the connection; each stream has told its own
+    sessions.add(session);
+    session.on("close", () => sessions.delete(session));
+  });
+  const stop = () => {
+    watch.stop();
+    for (const session of sessions) session.destroy();
+    for (const socket of open) socket.destroy();
+  };
+  return { server, stop };
+}
+
+/** @throws PlatformError network.address_in_use; config.invalid when the address cannot be listened on at all, or the
+ *  certificate cannot be used */
+export async function listenHttp(options: HttpOptions): Promise<HttpServer> {
+  const { host, port, tls, handlers, onUpgrade, connectionsMax, log = silentLog } = options;
+  const { server, stop } = tls ? secureServer(tls, log) : plainServer();
   if (connectionsMax !== undefined) server.maxConnections = connectionsMax;
   const answering = new WeakMap<Duplex, ServerResponse>();
   const upgraded = new Set<Duplex>();
@@ -70,7 +135,9 @@ export function listenHttp(options: HttpOptions): Promise<HttpServer> {
     }
   };
 
-  server.on("request", (request, response) => {
+  const on = server.on.bind(server) as Server["on"]; // both kinds tell the same events
+  on("request", (...asked) => {
+    const [request, response] = asHttp1(...asked);
     answering.set(request.socket, response);
     response.on("finish", () => lingerOver(request));
     const taken = guarded(
@@ -82,7 +149,7 @@ export function listenHttp(options: HttpOptions): Promise<HttpServer> {
   });
 
   if (onUpgrade)
-    server.on("upgrade", (request, socket, head) => {
+    on("upgrade", (request, socket, head) => {
       socket.on("error", () => socket.destroy()); // a reset; whoever takes the socket sees its "close"
       upgraded.add(socket);
       socket.on("close", () => upgraded.delete(socket));
@@ -93,7 +160,7 @@ export function listenHttp(options: HttpOptions): Promise<HttpServer> {
       if (!taken) socket.end(rawProblem(notFound(request)));
     });
 
-  server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+  on("clientError", (error: NodeJS.ErrnoException, socket) => {
     const response = answering.get(socket);
     const midAnswer = response?.headersSent === true && !response.writableFinished;
     if (!socket.writable || midAnswer || error.code === "ECONNRESET") socket.destroy();
@@ -104,18 +171,21 @@ export function listenHttp(options: HttpOptions): Promise<HttpServer> {
   });
 
   return new Promise((resolve, reject) => {
-    server.once("error", (error) => reject(listenError({ host, port }, error)));
+    server.once("error", (error) => {
+      stop();
+      reject(listenError({ host, port }, error));
+    });
     server.listen({ host, port }, () => {
       server.removeAllListeners("error"); // one that comes later must not pass unseen
       const real = (server.address() as { port: number }).port;
       resolve({
         host,
         port: real,
-        url: `http://${reachable(host)}:${real}`,
+        url: `${tls ? "https" : "http"}://${reachable(host)}:${real}`,
         close: () =>
           new Promise<void>((closed) => {
             server.close(() => closed());
-            server.closeAllConnections();
+            stop();
             for (const socket of upgraded) socket.destroy();
           }),
       });
