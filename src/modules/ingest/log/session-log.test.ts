@@ -10,7 +10,7 @@ import { START_NS, TestSource } from "./testing/source.ts";
 const SECOND_NS = 1_000_000_000n;
 const AUDIO_UNIT_NS = 21_333_334n;
 /** What the encoder (4 frames), the resampler and the decoder (5 units) of a worker begin with. */
-const AUDIO_PRE_ROLL_NS = 291_000_000n + 5n * AUDIO_UNIT_NS;
+const AUDIO_PRE_ROLL_NS = 291_000_000n + 6n * AUDIO_UNIT_NS;
 
 function openLog(options: Partial<ConstructorParameters<typeof SessionLog>[0]> = {}): SessionLog {
   return new SessionLog({ session: "s1", bytesMax: 50_000_000, keepNs: 12n * SECOND_NS, ...options });

@@ -4,14 +4,14 @@
 // answered here, from the same numbers.
 import { assert } from "#base/assert.ts";
 import { largestFirst } from "#media/ladder/plan.ts";
+import { unitsBefore } from "#media/session-log/audio-pre-roll.ts";
 import type { AudioTrack, EraOpened, Positioned, Track, Unit } from "#media/session-log/entries.ts";
 import { spanNs, timeOf } from "#media/time/rate.ts";
 import { Deque } from "./deque.ts";
 
 const PRE_ROLL_FRAMES = 2;
-/** Of coded audio: four units before the one with the first sample needed. That sample lies twelve frames of the
- *  output's encoder (256 ms) and a resampler's filter before the segment. */
-const PRE_ROLL_AUDIO_UNITS = 5;
+/** Of audio, besides what its decoder must hear (unitsBefore): twelve frames of the output's encoder (256 ms) and a
+ *  resampler's filter. */
 const PRE_ROLL_AUDIO_NS = 291_000_000n;
 /** Kept on top of the pre-roll: a source frame lies up to half a frame beside its slot, and the sample rate may change. */
 const MARGIN_FRAMES = 1;
@@ -33,6 +33,7 @@ export class Starts {
   #tracks = new Map<number, Track>();
   #mainTrack: Track | null = null;
   #longestAudioUnitNs = 0n;
+  #longestPreRollNs = 0n;
   #audioEndNs = -1n;
   #evictedAudioEndNs = -1n;
 
@@ -92,7 +93,7 @@ export class Starts {
   }
 
   #audioPreRollNs(marginUnits: number): bigint {
-    return PRE_ROLL_AUDIO_NS + BigInt(PRE_ROLL_AUDIO_UNITS + marginUnits) * this.#longestAudioUnitNs;
+    return PRE_ROLL_AUDIO_NS + this.#longestPreRollNs + BigInt(marginUnits) * this.#longestAudioUnitNs;
   }
 
   #firstAudioEndingAfter(audioNs: bigint, before: number, ring: Iterable<Positioned>): number {
@@ -107,8 +108,13 @@ export class Starts {
     this.#tracks = new Map(tracks.map((track) => [track.track, track]));
     this.#mainTrack = largestFirst(tracks)[0] ?? tracks[0] ?? null;
     this.#longestAudioUnitNs = 0n;
-    for (const track of tracks)
-      if (track.kind === "audio" && unitNs(track) > this.#longestAudioUnitNs) this.#longestAudioUnitNs = unitNs(track);
+    this.#longestPreRollNs = 0n;
+    for (const track of tracks) {
+      if (track.kind !== "audio") continue;
+      const preRollNs = BigInt(unitsBefore(track)) * unitNs(track);
+      if (unitNs(track) > this.#longestAudioUnitNs) this.#longestAudioUnitNs = unitNs(track);
+      if (preRollNs > this.#longestPreRollNs) this.#longestPreRollNs = preRollNs;
+    }
   }
 
   #unit(position: number, unit: Unit, bytesBefore: number): void {
