@@ -36,21 +36,16 @@ function gatewayPort(context: RoleContext): GatewayPort & { close(): void } {
   const { clock, log, internalToken, peers } = context;
   const url = (path: string) => new URL(path, peers().gatewayUrl ?? "http://127.0.0.1:1").href;
   const feed = followState<GatewayState>({ clock, log, token: internalToken, url: () => url(PATHS.gatewayState) });
+  const order = async (path: string, argument: object): Promise<void> => {
+    const token = await internalToken();
+    await call({ url: url(path), token, argument, timeoutMs: CALL_TIMEOUT_MS, unreachable: "publish.unavailable" });
+  };
   return {
     sessions: () => feed.state()?.sessions ?? null,
     refusals: () => feed.state()?.refusals ?? null,
     onChange: feed.onChange,
-    async stop(session, reason) {
-      const argument: { session: string; reason: EndReason } = { session, reason };
-      const token = await internalToken();
-      await call({
-        url: url(PATHS.stopSession),
-        token,
-        argument,
-        timeoutMs: CALL_TIMEOUT_MS,
-        unreachable: "publish.unavailable",
-      });
-    },
+    stop: (session, reason: EndReason) => order(PATHS.stopSession, { session, reason }),
+    kick: (session) => order(PATHS.kickSession, { session }),
     close: feed.close,
   };
 }
@@ -140,6 +135,7 @@ runRole("front", async (context) => {
   const { clock, random, log, config, secrets, keys, peers } = context;
   const withControl = config.roles.includes("control");
   const channels = await createChannels({
+    clock,
     log,
     store: channelFile(`${config.data}/channels.json`),
     configured: config.channels,
@@ -186,14 +182,14 @@ runRole("front", async (context) => {
     handlers.push(...controlHandlers(context, control), api.handler, pages.handler);
     handlers.push(
       proxyTo(
-        (path) => /^\/ingest\/[^/]+\.mpegts$/.test(path),
+        (path, query) => /^\/ingest\/[^/]+(\.mpegts$|\/)/.test(path) && !namesSession(query),
         () => peers().gatewayUrl,
       ),
     );
     if (!origin)
       handlers.push(
         proxyTo(
-          (path) => /^\/(live|ingest)\//.test(path),
+          (path, query) => path.startsWith("/live/") || (path.startsWith("/ingest/") && namesSession(query)),
           () => peers().originUrls[0] ?? null,
         ),
       );
@@ -219,6 +215,9 @@ runRole("front", async (context) => {
     },
   };
 });
+
+/** Media of our own makers goes to the origin; all other, to the gateway. */
+const namesSession = (query: string): boolean => new URLSearchParams(query).has("session");
 
 /** The demo publishes like anybody else, to its own channel with the publish key. */
 function demoSource({ peers, secrets }: RoleContext, channel: Channel) {

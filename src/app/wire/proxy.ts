@@ -10,11 +10,13 @@ import { answerProblem, type HttpHandler } from "#platform/network/http.ts";
 /** Headers of one hop only (RFC 9110, 7.6.1). */
 const HOP = ["connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "upgrade"];
 
-/** @param target base URL of the role, or null while it is not known */
-export function proxyTo(matches: (path: string) => boolean, target: () => string | null): HttpHandler {
+/** @param matches told the path, and the query with its "?"
+ *  @param target base URL of the role, or null while it is not known */
+export function proxyTo(matches: (path: string, query: string) => boolean, target: () => string | null): HttpHandler {
   return (request, response) => {
     const url = request.url ?? "/";
-    if (!matches(url.split("?", 1)[0]!)) return false;
+    const [path] = url.split("?", 1);
+    if (!matches(path!, url.slice(path!.length))) return false;
     const base = target();
     if (base === null) {
       answerProblem(response, new PlatformError("network.unreachable", "That part is starting; try again shortly."));

@@ -7,6 +7,7 @@ import { PlatformError } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
 import { mpegtsDemuxer } from "#media/mpegts/demux.ts";
 import { answerJson, answerProblem, type HttpHandler } from "#platform/network/http.ts";
+import { keyOf } from "./http-key.ts";
 import type { PublisherLink } from "./live-session.ts";
 import type { Publication, Sessions } from "./sessions.ts";
 import type { PublishRequest } from "./types.ts";
@@ -111,14 +112,4 @@ function requestOf(request: IncomingMessage, name: string, query: URLSearchParam
     key: query.get("key") ?? keyOf(request.headers.authorization),
     remote: `${remoteAddress}:${remotePort}`,
   };
-}
-
-/** The key of `Authorization: Bearer KEY`, or the password of `Basic`. Source: RFC 6750, 2.1; RFC 7617, 2 */
-function keyOf(authorization = ""): string | null {
-  const [, scheme = "", value = ""] = /^(Bearer|Basic) +(\S+) *$/i.exec(authorization) ?? [];
-  if (scheme.toLowerCase() === "bearer") return value;
-  if (scheme.toLowerCase() !== "basic") return null;
-  const text = Buffer.from(value, "base64").toString("utf8");
-  const colon = text.indexOf(":");
-  return colon === -1 ? null : text.slice(colon + 1);
 }

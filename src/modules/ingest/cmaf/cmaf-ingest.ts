@@ -1,0 +1,187 @@
+// CMAF that an encoder of others pushes: `PUT /ingest/CHANNEL/NAME` per object, or one long POST per track. It becomes a
+// publisher like any other, so everything that holds for a session holds for it (docs/decisions/0010).
+// Source: DASH-IF Live Media Ingest 1.2, interfaces 1 and 2
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Clock } from "#base/clock.ts";
+import { PlatformError } from "#base/errors.ts";
+import type { Log } from "#base/log.ts";
+import type { JournalFolder } from "#platform/journal/journal.ts";
+import { answerProblem, type HttpHandler } from "#platform/network/http.ts";
+import { keyOf } from "../http-key.ts";
+import type { Sessions } from "../sessions.ts";
+import type { PublishRequest } from "../types.ts";
+import { CmafPublisher } from "./cmaf-publisher.ts";
+import { InitStore } from "./init-store.ts";
+import { objectName } from "./representation.ts";
+
+export type CmafIngestDeps = Readonly<{ sessions: Sessions; clock: Clock; log: Log; journals: JournalFolder }>;
+
+const PATH = /^\/ingest\/([a-z0-9][a-z0-9_-]{0,63})\/([^?#]{1,300})$/;
+const MANIFEST_BYTES_MAX = 1 << 20;
+/** What was refused is not asked about again for so long: a sender tries with each of its objects. */
+const REFUSAL_MS = 2000;
+/** How long a sender that was answered may go on sending. */
+const LINGER_MS = 3000;
+
+type Held = { publisher: Promise<CmafPublisher>; store: InitStore };
+
+export interface CmafIngest {
+  readonly handler: HttpHandler;
+  close(): Promise<void>;
+}
+
+export function cmafIngest(deps: CmafIngestDeps): CmafIngest {
+  const { sessions, clock, log, journals } = deps;
+  const byChannel = new Map<string, Held>();
+
+  /** The channel's sender, admitted by this request if there is none. */
+  async function publisherFor(request: PublishRequest): Promise<CmafPublisher> {
+    const channel = request.channel!;
+    const held = byChannel.get(channel);
+    if (held) {
+      const publisher = await held.publisher;
+      if (!publisher.knows(request.key))
+        throw new PlatformError("publish.channel_busy", `Somebody publishes to ${channel} already, with another key.`);
+      if (publisher.dismissal) throw publisher.dismissal;
+      return publisher;
+    }
+    const store = new InitStore(journals, log, channel);
+    const forget = (publisher: CmafPublisher) => {
+      publisher.tellDropped();
+      clock.setTimer(REFUSAL_MS, () => byChannel.get(channel) === mine && byChannel.delete(channel));
+    };
+    const mine: Held = { store, publisher: CmafPublisher.admit(deps, request, store, forget) };
+    byChannel.set(channel, mine);
+    try {
+      return await mine.publisher;
+    } catch (error) {
+      if (error instanceof PlatformError) sessions.refused(request, error);
+      clock.setTimer(REFUSAL_MS, () => byChannel.get(channel) === mine && byChannel.delete(channel));
+      throw error;
+    }
+  }
+
+  function over(channel: string, publisher: CmafPublisher, request: PublishRequest): void {
+    const error = publisher.end();
+    publisher.tellDropped();
+    byChannel.delete(channel);
+    if (error) sessions.refused(request, error);
+  }
+
+  async function take(asked: PublishRequest, path: string, request: IncomingMessage, response: ServerResponse) {
+    const object = objectName(path);
+    if (request.method === "DELETE") {
+      const held = byChannel.get(asked.channel!);
+      if (held && object.kind === "manifest") over(asked.channel!, await publisherFor(asked), asked);
+      else if (held) await publisherFor(asked); // its key must be right all the same
+      return answerEmpty(response, 204);
+    }
+    if (request.method !== "PUT" && request.method !== "POST") {
+      throw new PlatformError("api.bad_request", `Objects are sent with PUT or POST, not ${request.method}.`);
+    }
+    const publisher = await publisherFor(asked);
+    if (object.kind === "media") {
+      const isLast = await takeMedia(publisher, object.representation, request);
+      if (isLast && publisher.trackEnded(object.representation)) over(asked.channel!, publisher, asked);
+    } else {
+      const text = await textOf(request, publisher);
+      // The last manifest of a stream is one of a finished presentation (ISO/IEC 23009-1, 5.3.1.2).
+      if (object.kind === "manifest" && /<MPD\b[^>]*\btype\s*=\s*["']static["']/.test(text))
+        over(asked.channel!, publisher, asked);
+    }
+    answerEmpty(response, 200);
+  }
+
+  const handler: HttpHandler = (request, response) => {
+    const asked = requestOf(request);
+    if (asked === null) return false;
+    response.on("finish", () => {
+      const linger = clock.setTimer(LINGER_MS, () => request.destroy());
+      if (request.complete) linger.cancel();
+      else request.on("end", () => linger.cancel());
+      request.resume();
+    });
+    take(asked.request, asked.path, request, response).catch((error: unknown) => {
+      if (!(error instanceof PlatformError)) log.error("ingest.cmaf_failed", { error });
+      if (!response.headersSent && !response.destroyed) answerProblem(response, error);
+    });
+    return true;
+  };
+
+  return {
+    handler,
+    async close() {
+      for (const { publisher, store } of byChannel.values()) {
+        await publisher.then(
+          (one) => one.close(),
+          () => {}, // it was refused, and told so
+        );
+        await store.settled();
+      }
+      byChannel.clear();
+    },
+  };
+}
+
+/** @returns whether the sender says that nothing follows in this track (brand lmsg) */
+async function takeMedia(publisher: CmafPublisher, representation: string, request: IncomingMessage): Promise<boolean> {
+  const reader = publisher.reader(representation);
+  let last = false;
+  for await (const bytes of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    if (publisher.dismissal) throw publisher.dismissal;
+    publisher.received(bytes.byteLength);
+    for (const event of reader.push(bytes)) {
+      publisher.event(representation, event);
+      last ||= event.kind === "fragment" && event.lastOfTrack;
+    }
+  }
+  reader.end();
+  if (publisher.dismissal) throw publisher.dismissal;
+  return last;
+}
+
+async function textOf(request: IncomingMessage, publisher: CmafPublisher): Promise<string> {
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  for await (const piece of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    bytes += piece.byteLength;
+    publisher.received(piece.byteLength);
+    if (bytes > MANIFEST_BYTES_MAX)
+      throw new PlatformError("api.bad_request", `A manifest of more than ${MANIFEST_BYTES_MAX} bytes.`);
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces).toString("utf8");
+}
+
+/** Null when it is not for us: another path, or one of our own senders, which names its session. */
+function requestOf(request: IncomingMessage): { request: PublishRequest; path: string } | null {
+  const [rawPath = "", rawQuery = ""] = (request.url ?? "").split("?", 2);
+  const query = new URLSearchParams(rawQuery);
+  if (query.has("session")) return null;
+  let path: string;
+  try {
+    path = decodeURIComponent(rawPath);
+  } catch {
+    return null;
+  }
+  const match = PATH.exec(path);
+  if (!match) return null;
+  const { remoteAddress = "unknown", remotePort = 0 } = request.socket;
+  return {
+    path: match[2]!,
+    request: {
+      protocol: "cmaf",
+      byInput: false,
+      channel: match[1]!,
+      rtmpPath: null,
+      key: query.get("key") ?? keyOf(request.headers.authorization),
+      remote: `${remoteAddress}:${remotePort}`,
+    },
+  };
+}
+
+function answerEmpty(response: ServerResponse, status: number): void {
+  if (response.headersSent || response.destroyed) return;
+  response.writeHead(status, status === 204 ? {} : { "content-length": 0 });
+  response.end();
+}
