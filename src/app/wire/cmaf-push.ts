@@ -9,6 +9,7 @@ import { describe, type ErrorCode, isErrorCode, PlatformError } from "#base/erro
 import type { Log } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import { writeProducerTime } from "#media/cmaf/producer-time.ts";
+import { SEGMENT_END } from "#media/cmaf/segment-end.ts";
 import { taiToUtc } from "#media/time/tai.ts";
 import type { CmafSink, CmafTrackSink } from "#modules/transcode/types.ts";
 
@@ -195,9 +196,14 @@ class TrackPush implements CmafTrackSink {
   }
 }
 
-/** With the instant its newest frame reached the gateway, for the origin's account of latency. */
-function send(request: ClientRequest, part: Part): void {
-  request.write(Buffer.concat([writeProducerTime(taiToUtc(part.newestArrivedNs), part.startTicks), part.bytes]));
+/** With the instant its newest frame reached the gateway, for the origin's account of latency, and whether its segment is
+ *  complete with it. The part itself is not copied. */
+function send(request: ClientRequest, { newestArrivedNs, startTicks, lastOfSegment, bytes }: Part): void {
+  const head = writeProducerTime(taiToUtc(newestArrivedNs), startTicks);
+  request.cork();
+  request.write(lastOfSegment ? Buffer.concat([head, SEGMENT_END]) : head);
+  request.write(bytes);
+  request.uncork();
 }
 
 async function readProblem(response: IncomingMessage): Promise<PlatformError> {

@@ -2,36 +2,48 @@
 // Why our own and not a muxer library: a segment is a pure function of the log, so every byte here must be a function of
 // the arguments. No creation time, no encoder name, no counter of the muxer's own.
 import { assert } from "#base/assert.ts";
-import { type Box, box, fullBox, joinBoxes, text, u8, u16, u32, u64 } from "./box.ts";
+import type { Colour } from "#media/codec/vui.ts";
+import type { Rotation } from "#media/session-log/entries.ts";
+import { type Box, box, fullBox, joinBoxes, text, u16, u32, u64 } from "./box.ts";
+import { displayMatrix, languageCode } from "./track-header.ts";
+import { type AudioEntryName, audioEntry, videoEntry } from "./write-sample-entry.ts";
 
 /** The track of every file of ours. */
 export const TRACK_ID = 1;
 
 export type CmafVideoTrack = Readonly<{
   kind: "video";
-  codec: "avc1" | "hvc1";
+  codec: "avc1" | "hvc1" | "av01";
   /** Ticks a second. */
   timescale: number;
   /** Coded size in pixels. */
   width: number;
   height: number;
   pixelAspect: Readonly<{ num: number; den: number }>;
-  /** avcC or hvcC record, parameter sets included (ISO/IEC 14496-15, 5.3.3.1 / 8.3.3.1). */
+  /** avcC, hvcC or av1C record, parameter sets included (ISO/IEC 14496-15, 5.3.3.1 / 8.3.3.1; AV1 Codec ISO Media File
+   *  Format Binding, 2.3). */
   config: Uint8Array;
-  /** Most bits a second, for btrt. */
-  bitrate: number;
+  /** Most bits a second, for btrt; null: not known, and there is no btrt. */
+  bitrate: number | null;
+  /** Written as `colr` when given: players that choose a display mode look at nothing else. */
+  colour?: Colour;
+  /** Degrees clockwise for display; 0 when absent. */
+  rotation?: Rotation;
 }>;
 
 export type CmafAudioTrack = Readonly<{
   kind: "audio";
-  codec: "mp4a";
+  /** The sample entry; "mp3" stands for mp4a with the object type of MPEG audio. */
+  codec: AudioEntryName;
   /** The sample rate. */
   timescale: number;
   channels: number;
-  /** AudioSpecificConfig (ISO/IEC 14496-3, 1.6.2.1). */
+  /** mp4a: AudioSpecificConfig (ISO/IEC 14496-3, 1.6.2.1). ac-3, ec-3, Opus: body of dac3, dec3, dOps. mp3: empty. */
   config: Uint8Array;
-  /** Bits a second, for btrt and esds. */
-  bitrate: number;
+  /** Bits a second, for btrt and esds; null: not known. */
+  bitrate: number | null;
+  /** ISO 639-2; undetermined when absent. */
+  language?: string;
 }>;
 
 export type CmafTrack = CmafVideoTrack | CmafAudioTrack;
@@ -62,8 +74,6 @@ const NOT_SYNC = 0x0101_0000; // depends on others; sample_is_non_sync_sample
 const TFHD = { duration: 0x8, flags: 0x20, baseIsMoof: 0x2_0000 } as const;
 const TRUN = { dataOffset: 0x1, firstFlags: 0x4, duration: 0x100, size: 0x200, flags: 0x400, offset: 0x800 } as const;
 
-const IDENTITY_MATRIX = u32(0x1_0000, 0, 0, 0, 0x1_0000, 0, 0, 0, 0x4000_0000);
-const LANGUAGE_UNDETERMINED = 0x55c4; // "und" in three 5-bit letters
 const STYP = box("styp", text("msdh"), u32(0), text("msdhcmfscmffcmfl"));
 
 /** Init segment: ftyp and moov, no edit list (the first sample's time is its tfdt).
@@ -75,7 +85,7 @@ export function writeInit(track: CmafTrack): Buffer {
     tkhd(track),
     box(
       "mdia",
-      fullBox("mdhd", 0, 0, u32(0, 0, track.timescale, 0), u16(LANGUAGE_UNDETERMINED, 0)),
+      fullBox("mdhd", 0, 0, u32(0, 0, track.timescale, 0), u16(languageCode(video ? undefined : track.language), 0)),
       fullBox("hdlr", 0, 0, u32(0), text(video ? "vide" : "soun"), u32(0, 0, 0), text("Continuity\0")),
       box(
         "minf",
@@ -92,21 +102,24 @@ export function writeInit(track: CmafTrack): Buffer {
     u32(0, 0, track.timescale, 0, 0x1_0000),
     u16(0x100, 0),
     u32(0, 0),
-    IDENTITY_MATRIX,
+    displayMatrix(0, 0, 0),
     u32(0, 0, 0, 0, 0, 0, TRACK_ID + 1),
   );
   const mvex = box("mvex", fullBox("trex", 0, 0, u32(TRACK_ID, 1, 0, 0, 0)));
   return joinBoxes(box("ftyp", text("iso6"), u32(0), text("iso6cmfccmf2")), box("moov", mvhd, trackBox, mvex));
 }
 
-/** Display size in tkhd is the coded size with the pixel aspect applied to the width, 16.16 fixed point. */
+/** Display size in tkhd is the coded size with the pixel aspect applied to the width, 16.16 fixed point; the matrix turns
+ *  it afterwards. Source: ISO/IEC 14496-12, 8.3.2 */
 function tkhd(track: CmafTrack): Box {
-  const size =
+  const [width, height] =
     track.kind === "video"
-      ? u32(Math.round((track.width * track.pixelAspect.num * 65_536) / track.pixelAspect.den), track.height * 65_536)
-      : u32(0, 0);
+      ? [Math.round((track.width * track.pixelAspect.num * 65_536) / track.pixelAspect.den), track.height * 65_536]
+      : [0, 0];
   const volume = track.kind === "audio" ? 0x100 : 0;
-  return fullBox("tkhd", 0, 7, u32(0, 0, TRACK_ID, 0, 0, 0, 0), u16(0, 0, volume, 0), IDENTITY_MATRIX, size);
+  const rotation = (track.kind === "video" && track.rotation) || 0;
+  const matrix = displayMatrix(rotation, width, height);
+  return fullBox("tkhd", 0, 7, u32(0, 0, TRACK_ID, 0, 0, 0, 0), u16(0, 0, volume, 0), matrix, u32(width, height));
 }
 
 function sampleTable(track: CmafTrack): Box {
@@ -119,62 +132,6 @@ function sampleTable(track: CmafTrack): Box {
     fullBox("stsz", 0, 0, u32(0, 0)),
     fullBox("stco", 0, 0, u32(0)),
   );
-}
-
-/** Source: ISO/IEC 14496-12, 12.1.3; ISO/IEC 14496-15, 5.4.2 and 8.4.1 */
-function videoEntry(track: CmafVideoTrack): Box {
-  const { num, den } = track.pixelAspect;
-  return box(
-    track.codec,
-    u32(0),
-    u16(0, 1), // data reference 1
-    u32(0, 0, 0, 0),
-    u16(track.width, track.height),
-    u32(0x48_0000, 0x48_0000, 0), // 72 dpi
-    u16(1),
-    Buffer.alloc(32), // compressor name
-    u16(0x18, 0xffff),
-    box(track.codec === "avc1" ? "avcC" : "hvcC", track.config),
-    box("pasp", u32(num, den)),
-    bitRate(track.bitrate),
-  );
-}
-
-/** Source: ISO/IEC 14496-12, 12.2.3; ISO/IEC 14496-14, 5.6 */
-function audioEntry(track: CmafAudioTrack): Box {
-  return box(
-    "mp4a",
-    u32(0),
-    u16(0, 1),
-    u32(0, 0),
-    u16(track.channels, 16),
-    u32(0),
-    u16(track.timescale < 65_536 ? track.timescale : 0, 0), // 16.16 cannot hold 88.2 kHz; the esds has it
-    esds(track),
-    bitRate(track.bitrate),
-  );
-}
-
-function bitRate(bitrate: number): Box {
-  return box("btrt", u32(0, bitrate, bitrate));
-}
-
-/** Source: ISO/IEC 14496-1, 7.2.6 */
-function esds(track: CmafAudioTrack): Box {
-  const specific = descriptor(5, track.config);
-  const decoder = descriptor(
-    4,
-    u8(0x40, 0x15, 0, 0, 0), // MPEG-4 audio, audio stream, buffer size unknown
-    u32(track.bitrate, track.bitrate),
-    specific,
-  );
-  return fullBox("esds", 0, 0, descriptor(3, u16(0), u8(0), decoder, descriptor(6, u8(2))));
-}
-
-function descriptor(tag: number, ...pieces: readonly Uint8Array[]): Buffer {
-  const body = Buffer.concat(pieces);
-  assert.ok(body.byteLength < 0x4000, "descriptors of ours are small");
-  return Buffer.concat([u8(tag, 0x80 | (body.byteLength >> 7), body.byteLength & 0x7f), body]);
 }
 
 /** A chunk: [styp] moof mdat, in one allocation. All defaults stand in tfhd, none is left to trex.
