@@ -22,7 +22,13 @@ const LINGER_MS = 3000;
 type PublishEvent = Extract<RtmpServerEvent, { kind: "publish" }>;
 type Stream = { publication: Publication; demuxer: FlvDemuxer };
 
-export type RtmpIngestDeps = Readonly<{ clock: Clock; random: Random; log: Log; sessions: Sessions }>;
+export type RtmpIngestDeps = Readonly<{
+  clock: Clock;
+  random: Random;
+  log: Log;
+  sessions: Sessions;
+  protocol: "rtmp" | "rtmps";
+}>;
 
 export function serveRtmp(connection: TcpConnection, deps: RtmpIngestDeps): void {
   new RtmpIngest(connection, deps);
@@ -66,7 +72,8 @@ class RtmpIngest {
       const description = "There is nothing to play over RTMP: use /live/CHANNEL/index.m3u8.";
       this.#session.refusePlay(event.streamId, { code: "NetStream.Play.StreamNotFound", description });
     } else if (event.kind === "failed") {
-      this.#deps.sessions.refused({ protocol: "rtmp", channel: null, remote: this.#connection.remote }, event.error);
+      const { sessions, protocol } = this.#deps;
+      sessions.refused({ protocol, channel: null, remote: this.#connection.remote }, event.error);
       this.#connection.destroy();
     }
   }
@@ -74,9 +81,10 @@ class RtmpIngest {
   /** Never rejects. */
   async #publish(event: PublishEvent): Promise<void> {
     const { streamId } = event;
-    const request = requestOf(event, this.#connection.remote);
+    const { protocol } = this.#deps;
+    const request = requestOf(event, protocol, this.#connection.remote);
     const link: PublisherLink = {
-      protocol: "rtmp",
+      protocol,
       remote: request.remote,
       dismiss: (error) => this.#dismiss(streamId, error),
     };
@@ -134,9 +142,13 @@ class RtmpIngest {
 }
 
 /** `rtmp://host/live/CHANNEL?key=KEY`, `rtmp://host/live/KEY`, or any `rtmp://host/APP/NAME` that a channel is mapped to. */
-function requestOf({ app, name, query }: PublishEvent, remote: string): PublishRequest {
+function requestOf(
+  { app, name, query }: PublishEvent,
+  protocol: RtmpIngestDeps["protocol"],
+  remote: string,
+): PublishRequest {
   const channel = app === LIVE_APP && name !== "" ? name : null;
-  return { protocol: "rtmp", byInput: false, channel, rtmpPath: `${app}/${name}`, key: query.key ?? null, remote };
+  return { protocol, byInput: false, channel, rtmpPath: `${app}/${name}`, key: query.key ?? null, remote };
 }
 
 const WORDS: Partial<Record<string, string>> = {
