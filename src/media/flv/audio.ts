@@ -50,7 +50,7 @@ export class FlvAudio {
     if (this.codec === "mp4a" && what === "config") return this.#become(aacTrack(this.#number, Buffer.from(data)));
     if (this.codec !== "Opus") return false;
     if (what === "config" && data.length > 0) this.#layout = parseOpusHead(data);
-    else if (what === "channels" && data.length >= 2) this.#layout = opusLayout(data[1]!);
+    else if (what === "channels" && data.length >= 2) this.#layout ??= opusLayout(data[1]!); // a header says more
     return false; // what a packet lasts is told by the first one
   }
 

@@ -4,8 +4,10 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { seededRandom } from "#base/random.ts";
 import { buildAvcConfig } from "#media/codec/avcc.ts";
+import { codecString } from "#media/codec/codec-string.ts";
 import { joinLengths, splitLengths } from "#media/codec/nal.ts";
 import { h264Pps, h264Sps } from "#media/codec/testing/parameter-set-writer.ts";
+import { isInstantRefresh } from "#media/codec/video-stream.ts";
 import type { DemuxEvent, DemuxedUnit } from "#media/demux.ts";
 import type { AudioTrack, Track, VideoTrack } from "#media/session-log/entries.ts";
 import { mpegtsDemuxer } from "../mpegts/demux.ts";
@@ -114,6 +116,61 @@ for (const file of ["h264-bframes.mpegts", "hevc.mpegts"])
       assert.ok(back.every((unit, i) => Buffer.from(unit.payload).equals(out[i]!.payload)));
     }
   });
+
+test("enhanced messages of FFmpeg: AV1, Opus, and two more tracks of AC-3 and E-AC-3", () => {
+  const known = JSON.parse(readFileSync(join(recorded, "av1-multitrack.flv.json"), "utf8")) as {
+    packets: [stream: number, ptsMs: number, dtsMs: number, key: number, bytes: number][];
+    boxes: string[];
+  };
+  const events = run(tagsOf("av1-multitrack.flv"));
+  const { tracks, complete } = lastTracks(events);
+  assert.equal(complete, true);
+  assert.equal(
+    events.findIndex((event) => event.kind === "tracks" && event.complete),
+    events.findIndex((event) => event.kind === "tracks" && event.tracks.length === 4),
+  );
+  assert.deepEqual(
+    tracks.map((track) => [track.track, track.codec, codecString(track)]),
+    [
+      [0, "av1", "av01.0.00M.08"],
+      [1, "opus", "opus"],
+      [2, "ac3", "ac-3"],
+      [3, "eac3", "ec-3"],
+    ],
+  );
+  const configs = tracks.map(({ config }) => Buffer.from(config).toString("hex"));
+  assert.deepEqual(configs.slice(1, 3), known.boxes.slice(1, 3));
+  assert.equal(configs[0]!.slice(0, 8), known.boxes[0]!.slice(0, 8)); // the sequence header is the stream's, not the muxer's
+  const first = Math.min(...known.packets.map(([, pts]) => pts));
+  for (const track of [0, 1, 2, 3]) {
+    const ours = units(events, track).map((unit) => [
+      unit.ptsTicks,
+      unit.dtsTicks,
+      unit.randomAccess ? 1 : 0,
+      unit.payload.length,
+    ]);
+    const theirs = known.packets
+      .filter(([stream]) => stream === track)
+      .map(([, pts, dts, key, bytes]) => [pts - first, dts - first, key, bytes]);
+    assert.ok(ours.length > 25);
+    assert.deepEqual(ours, theirs);
+  }
+  assert.ok(
+    units(events, 0).every((unit) => isInstantRefresh("av1", unit.payload) === unit.randomAccess && !unit.damaged),
+  );
+});
+
+test("MP3 in the old form gives the frames that ffprobe gives", () => {
+  const known = JSON.parse(readFileSync(join(recorded, "h264-mp3.flv.json"), "utf8")) as { packets: number[][] };
+  const events = run(tagsOf("h264-mp3.flv"));
+  const audio = lastTracks(events).tracks[1] as AudioTrack;
+  assert.deepEqual([audio.codec, audio.sampleRate, audio.channels, audio.samplesPerUnit], ["mp3", 44_100, 1, 1152]);
+  const ours = units(events, 1).map((unit) => [unit.ptsTicks, unit.payload.length]);
+  assert.deepEqual(
+    ours,
+    known.packets.filter(([stream]) => stream === 1).map((packet) => [packet[1], packet[4]]),
+  );
+});
 
 const config = () => source("h264-bframes.mpegts");
 const message = (type: 8 | 9 | 18, body: Uint8Array, timestampMs = 0): Message => ({

@@ -191,10 +191,12 @@ class Demuxer {
     const audio = [...this.#audio].sort(([a], [b]) => a - b).flatMap(([, { track }]) => track ?? []);
     const { video: wantsVideo, audio: wanted } = this.#expected;
     const isThere = (id: number) => this.#refused.has(id) || (this.#audio.get(id)?.track ?? null) !== null;
-    const someAudio = audio.length > 0 || this.#refused.has(0);
+    const someAudio = this.#audio.size > 0 || this.#refused.has(0);
+    const announced = new Set([...(wanted ?? []), ...this.#audio.keys()]);
     const complete =
       (video !== null || wantsVideo === false || this.#refused.has("video")) &&
-      (wanted === null ? someAudio : wanted.every(isThere));
+      (wanted !== null || someAudio) &&
+      [...announced].every(isThere);
     return { tracks: video ? [video, ...audio] : audio, complete };
   }
 
