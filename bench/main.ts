@@ -1,4 +1,4 @@
-// npm run bench [-- --only latency,cost,waiters] [--minutes 10] [--seconds 30] [--waiters 10000] [--json]
+// npm run bench [-- --only latency,cost,waiters,mpegts] [--minutes 10] [--seconds 30] [--waiters 10000] [--json]
 // Figures are ratios to a peer of the same run where a peer is installed; run it on a quiet machine.
 import { mkdtemp, rm } from "node:fs/promises";
 import { cpus, tmpdir } from "node:os";
@@ -7,12 +7,13 @@ import { parseArgs } from "node:util";
 import { hasProgram } from "../test/e2e/installation.ts";
 import { cost } from "./cost.ts";
 import { latency } from "./latency.ts";
+import { mpegts } from "./mpegts.ts";
 import { type Figure, table } from "./report.ts";
 import { waiters } from "./waiters.ts";
 
 const { values } = parseArgs({
   options: {
-    only: { type: "string", default: "latency,cost,waiters" },
+    only: { type: "string", default: "latency,cost,waiters,mpegts" },
     seconds: { type: "string", default: "30" },
     minutes: { type: "string", default: "1" },
     waiters: { type: "string", default: "10000" },
@@ -30,6 +31,7 @@ const parts: Record<string, () => Promise<Figure[]>> = {
   latency: () => latency(folder),
   cost: () => cost(folder, Number(values.seconds), Number(values.minutes)),
   waiters: () => waiters(folder, Number(values.waiters)),
+  mpegts: () => mpegts(folder),
 };
 const figures: Figure[] = [];
 try {
