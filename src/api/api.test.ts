@@ -1,74 +1,11 @@
 import { strict as assert } from "node:assert";
-import { request as httpRequest } from "node:http";
 import { connect } from "node:net";
 import { after, before, describe, test } from "node:test";
-import { systemClock } from "#base/clock.ts";
-import { jsonLog } from "#base/log.ts";
-import { seededRandom } from "#base/random.ts";
 import { asSchema, wrongFields } from "#base/schema.ts";
-import { hashKey } from "#control/channels.ts";
-import { createHouse, gatewaySession, originSession, PUBLISH_KEY, settle } from "#control/testing/house.ts";
-import { channelDefaults } from "#media/channel.ts";
-import { listenHttp } from "#platform/network/drivers/http-server.ts";
-import { prometheusExposition } from "#platform/telemetry/drivers/prometheus.ts";
-import { createApi } from "./api.ts";
+import { hashKey } from "#control/channel-keys.ts";
+import { gatewaySession, originSession, PUBLISH_KEY, settle } from "#control/testing/house.ts";
 import * as schemas from "./schemas.ts";
-
-const TOKEN = "the-admin-token-of-this-test";
-// biome-ignore lint/suspicious/noExplicitAny: answers are checked against their schemas
-type Json = any;
-const FILE_CHANNEL = { channel: { ...channelDefaults, name: "fixed", origin: "file" as const }, keys: [] };
-
-async function start(boundHost = "127.0.0.1") {
-  const lines: string[] = [];
-  const log = jsonLog("debug", {}, (line) => void lines.push(line));
-  const house = await createHouse({ log, configured: [FILE_CHANNEL] });
-  const api = await createApi({
-    log,
-    clock: systemClock(),
-    random: seededRandom(2),
-    control: house.control,
-    channels: house.channels,
-    exposition: prometheusExposition(),
-    access: { adminToken: TOKEN, boundHost, publicHosts: ["live.example.org", "other.example.org:8443"] },
-    version: "1.2.3",
-    facts: () => ({ rtmpPort: 1935 }),
-  });
-  const server = await listenHttp({ host: "127.0.0.1", port: 0, handlers: [api.handler] });
-  type Options = { method?: string; body?: unknown; headers?: Record<string, string>; token?: string | null };
-  /** Over node:http, which lets a test set Host. */
-  const ask = (path: string, { method = "GET", body, headers = {}, token = TOKEN }: Options = {}) =>
-    new Promise<{ status: number; headers: Record<string, unknown>; text: string; json: Json }>((resolve, reject) => {
-      const authorization = token === null ? {} : { authorization: `Bearer ${token}` };
-      const type = body === undefined ? {} : { "content-type": "application/json" };
-      const sent = httpRequest(
-        server.url + path,
-        { method, agent: false, headers: { ...authorization, ...type, ...headers } },
-        (answer) => {
-          let text = "";
-          answer.setEncoding("utf8").on("data", (chunk) => (text += chunk));
-          answer.on("end", () => {
-            const json =
-              String(answer.headers["content-type"]).includes("json") && text !== "" ? JSON.parse(text) : null;
-            resolve({ status: answer.statusCode!, headers: answer.headers, text, json });
-          });
-        },
-      );
-      sent.on("error", reject);
-      sent.end(body === undefined ? undefined : typeof body === "string" ? body : JSON.stringify(body));
-    });
-  return {
-    house,
-    server,
-    ask,
-    lines,
-    async close() {
-      await api.close();
-      await server.close();
-      await house.control.close();
-    },
-  };
-}
+import { start, TOKEN } from "./testing/start.ts";
 
 let here: Awaited<ReturnType<typeof start>>;
 before(async () => (here = await start()));
@@ -92,7 +29,10 @@ describe("channels", () => {
 
     const read = await ask("/api/v1/channels/news");
     fits(schemas.channel, read.json);
-    assert.deepEqual(read.json.keys, [{ name: "default" }]);
+    assert.deepEqual(read.json.keys.map(Object.keys), [
+      Object.keys(made.json.keys[0]).filter((field) => field !== "key"),
+    ]);
+    assert.equal(Date.parse(read.json.keys[0].createdAt), Number(house.clock.utcNs() / 1_000_000n));
     assert.ok(!(await ask("/api/v1/channels")).text.includes(key));
 
     const patched = await ask("/api/v1/channels/news", {
@@ -100,7 +40,11 @@ describe("channels", () => {
       body: { keys: [{ name: "default" }, { name: "van" }] },
     });
     assert.equal(patched.json.partSeconds, 0.2);
-    assert.deepEqual([patched.json.keys[0], Object.keys(patched.json.keys[1])], [{ name: "default" }, ["name", "key"]]);
+    const shown = patched.json.keys.map((entry: { name: string; key?: string }) => [entry.name, typeof entry.key]);
+    assert.deepEqual(shown, [
+      ["default", "undefined"],
+      ["van", "string"],
+    ]);
     assert.equal(house.channels.authorize(request).name, "news", "the kept key still opens it");
 
     const put = await ask("/api/v1/channels/news", { method: "PUT", body: { name: "news", windowSegments: 12 } });
@@ -118,7 +62,8 @@ describe("channels", () => {
       method: "PUT",
       body: { keys: [{ name: "k", key: "given-key" }] },
     });
-    assert.deepEqual([made.status, made.json.keys], [201, [{ name: "k", key: "given-key" }]]);
+    const [{ name, key }, ...more] = made.json.keys;
+    assert.deepEqual([made.status, name, key, more], [201, "k", "given-key", []]);
   });
 
   test("those of the file and the demo are read-only; a name is taken once; a running channel stays", async () => {
@@ -261,10 +206,14 @@ describe("state", () => {
     assert.deepEqual(Object.keys(json.paths).toSorted(), [
       "/api/v1/channels",
       "/api/v1/channels/{name}",
+      "/api/v1/channels/{name}/keys",
+      "/api/v1/channels/{name}/keys/{key}",
+      "/api/v1/channels/{name}/keys/{key}/rotate",
       "/api/v1/events",
       "/api/v1/refusals",
       "/api/v1/sessions",
       "/api/v1/sessions/{id}",
+      "/api/v1/sessions/{id}/kick",
       "/api/v1/sessions/{id}/stop",
       "/api/v1/status",
       "/api/v1/workers",

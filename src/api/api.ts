@@ -13,7 +13,7 @@ import type { Control } from "#control/control.ts";
 import type { HttpHandler } from "#platform/network/http.ts";
 import type { Exposition } from "#platform/telemetry/telemetry.ts";
 import { type AccessRules, checkAccess } from "./access.ts";
-import { channelRoutes } from "./channel-routes.ts";
+import { channelRoutes, channelView } from "./channel-routes.ts";
 import { createEventFeed } from "./event-feed.ts";
 import { stateRoutes } from "./state-routes.ts";
 
@@ -101,7 +101,8 @@ export async function createApi(deps: ApiDeps): Promise<Api> {
     state: () => wholeState(control, channels, status),
   });
   app.register(async (routes) => {
-    channelRoutes(routes, { channels, control, random: deps.random });
+    const now = () => new Date(Number(clock.utcNs() / 1_000_000n)).toISOString();
+    channelRoutes(routes, { channels, control, random: deps.random, now });
     stateRoutes(routes, { control, exposition: deps.exposition, status });
     routes.get("/api/v1/openapi.json", { schema: { hide: true } }, () => app.swagger());
     routes.get(
@@ -154,7 +155,7 @@ function wholeState(control: Control, channels: Channels, status: () => object) 
   const sessions = control.sessions();
   return {
     status: status(),
-    channels: channels.list().map(({ channel }) => channel),
+    channels: channels.list().map((entry) => channelView(entry)),
     sessions: [
       ...sessions.filter(({ state }) => !over(state)),
       ...sessions.filter(({ state }) => over(state)).slice(0, ENDED_IN_STATE_MAX),

@@ -1,38 +1,38 @@
-// Channels: made, read, changed, removed. Keys are shown once, in the answer to the request that made them; afterwards
-// nobody can read them here, since only their hashes are kept.
-import type { FastifyInstance } from "fastify";
+// Channels: made, read, changed, removed. Each answer carries its revision (also as an ETag); whoever sends it back as
+// If-Match changes what they saw, or nothing.
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Static } from "typebox";
 import { PlatformError } from "#base/errors.ts";
 import type { Random } from "#base/random.ts";
-import { channelConflicts } from "#control/channel-schema.ts";
-import { type ChannelKey, type Channels, hashKey, newKey, type StoredChannel } from "#control/channels.ts";
+import { type ChannelSettings, changedChannel, channelConflicts } from "#control/channel-schema.ts";
+import { type Channels, revisionOf, type StoredChannel } from "#control/channels.ts";
 import type { Control } from "#control/control.ts";
+import { listedKeys } from "#control/key-changes.ts";
+import { hiddenInput, meantInputs } from "#control/pull-address.ts";
 import { type Channel, channelDefaults } from "#media/channel.ts";
+import { keyRoutes, keyView, type Texts } from "./key-routes.ts";
 import * as schemas from "./schemas.ts";
 
 type Wanted = Static<typeof schemas.channelReplace>;
-type Shown = Readonly<{ name: string; key?: string }>;
 type Named = { Params: { name: string } };
 
-const OVER = ["ended", "failed"];
+export type ChannelRouteDeps = Readonly<{ channels: Channels; control: Control; random: Random; now: () => string }>;
 
-export function channelRoutes(
-  app: FastifyInstance,
-  { channels, control, random }: { channels: Channels; control: Control; random: Random },
-): void {
-  const tags = ["channels"];
-  const path = "/api/v1/channels";
+const OVER = ["ended", "failed"];
+const PATH = "/api/v1/channels";
+const tags = ["channels"];
+
+export function channelRoutes(app: FastifyInstance, deps: ChannelRouteDeps): void {
+  const { channels, control, random, now } = deps;
 
   app.get(
-    path,
+    PATH,
     { schema: { tags, summary: "All channels, by name", response: answers(schemas.itemsOf(schemas.channel)) } },
-    () => ({
-      items: channels.list().map((entry) => view(entry)),
-    }),
+    () => ({ items: channels.list().map((entry) => channelView(entry)) }),
   );
 
   app.post<{ Body: Static<typeof schemas.channelCreate> }>(
-    path,
+    PATH,
     {
       schema: {
         tags,
@@ -42,21 +42,22 @@ export function channelRoutes(
       },
     },
     async (request, reply) => {
-      const { name, keys = [{ name: "default" }], ...settings } = request.body;
+      const { name, keys, settings } = split(request.body, request.body.name);
       if (channels.get(name)) throw new PlatformError("api.conflict", `There is a channel ${name} already.`);
-      reply.code(201).header("location", `${path}/${name}`);
-      return write({ ...channelDefaults, ...settings, name, origin: "auto" }, keys, null, "channel.created");
+      reply.code(201).header("location", `${PATH}/${name}`);
+      const channel = changedChannel({ ...channelDefaults, name, origin: "auto" }, settings);
+      return write(reply, channel, keys ?? [{ name: "default" }], null, null);
     },
   );
 
   app.get<Named>(
-    `${path}/:name`,
+    `${PATH}/:name`,
     { schema: { tags, summary: "One channel", params: schemas.named, response: answers(schemas.channel) } },
-    (request) => view(existing(request.params.name)),
+    (request, reply) => tagged(reply, existing(channels, request.params.name)),
   );
 
   app.put<Named & { Body: Wanted }>(
-    `${path}/:name`,
+    `${PATH}/:name`,
     {
       schema: {
         tags,
@@ -67,18 +68,17 @@ export function channelRoutes(
       },
     },
     async (request, reply) => {
-      const { name } = request.params;
-      const { keys, settings } = split(request.body, name);
+      const { name, keys, settings } = split(request.body, request.params.name);
       const known = channels.get(name);
       if (known === null) reply.code(201);
       const wanted = keys ?? known?.keys.map((key) => ({ name: key.name })) ?? [{ name: "default" }];
-      const next: Channel = { ...channelDefaults, ...settings, name, origin: "auto" };
-      return write(next, wanted, known, known === null ? "channel.created" : "channel.changed");
+      const next = changedChannel({ ...channelDefaults, name, origin: "auto" }, settings);
+      return write(reply, next, wanted, known, ifMatch(request));
     },
   );
 
   app.patch<Named & { Body: Wanted }>(
-    `${path}/:name`,
+    `${PATH}/:name`,
     {
       schema: {
         tags,
@@ -88,17 +88,16 @@ export function channelRoutes(
         response: answers(schemas.channel),
       },
     },
-    async (request) => {
-      const { name } = request.params;
-      const known = existing(name);
-      const { keys, settings } = split(request.body, name);
-      const next: Channel = { ...known.channel, ...settings };
-      return write(next, keys ?? known.keys.map((key) => ({ name: key.name })), known, "channel.changed");
+    async (request, reply) => {
+      const known = existing(channels, request.params.name);
+      const { keys, settings } = split(request.body, request.params.name);
+      const wanted = keys ?? known.keys.map((key) => ({ name: key.name }));
+      return write(reply, changedChannel(known.channel, settings), wanted, known, ifMatch(request));
     },
   );
 
   app.delete<Named>(
-    `${path}/:name`,
+    `${PATH}/:name`,
     {
       schema: {
         tags,
@@ -108,65 +107,74 @@ export function channelRoutes(
       },
     },
     async (request, reply) => {
-      const { name } = existing(request.params.name).channel;
+      const { name } = existing(channels, request.params.name).channel;
       const running = control.sessions().find(({ channel, state }) => channel === name && !OVER.includes(state));
       if (running)
         throw new PlatformError("api.conflict", `Session ${running.id} of channel ${name} is running: stop it first.`);
-      await channels.remove(name);
+      await channels.remove(name, ifMatch(request) ?? undefined);
       control.emit("channel.removed", { channel: name });
       reply.code(204).send();
       return reply;
     },
   );
 
-  function existing(name: string): StoredChannel {
-    const entry = channels.get(name);
-    if (entry === null) throw new PlatformError("channel.unknown", `There is no channel ${name}.`);
-    return entry;
-  }
+  keyRoutes(app, deps);
 
+  /** @param match the revision that the caller saw; null: whatever it is now */
   async function write(
-    channel: Channel,
-    wanted: readonly Shown[],
+    reply: FastifyReply,
+    wanted: Channel,
+    wantedKeys: NonNullable<Wanted["keys"]>,
     known: StoredChannel | null,
-    event: "channel.created" | "channel.changed",
+    match: string | null,
   ) {
+    const channel = { ...wanted, inputs: meantInputs(wanted.inputs, known?.channel.inputs ?? []) };
     const conflicts = channelConflicts(channel);
     if (conflicts.length > 0) throw wrong(conflicts.map(([field, message]) => `${field} ${message}`));
-    const { keys, made } = makeKeys(wanted, known?.keys ?? [], random);
-    await channels.put({ channel, keys });
-    control.emit(event, { channel: channel.name });
-    return view({ channel, keys }, made);
+    const { keys, texts } = listedKeys(wantedKeys, known?.keys ?? [], random, now());
+    await channels.put({ channel, keys }, match ?? undefined);
+    control.emit(known === null ? "channel.created" : "channel.changed", { channel: channel.name });
+    return tagged(reply, { channel, keys }, texts);
   }
+}
+
+/** @throws PlatformError channel.unknown */
+export function existing(channels: Channels, name: string): StoredChannel {
+  const entry = channels.get(name);
+  if (entry === null) throw new PlatformError("channel.unknown", `There is no channel ${name}.`);
+  return entry;
+}
+
+/** The channel, its revision as the answer's ETag (RFC 9110, 8.8.3). */
+function tagged(reply: FastifyReply, entry: StoredChannel, texts?: Texts) {
+  reply.header("etag", `"${revisionOf(entry)}"`);
+  return channelView(entry, texts);
+}
+
+/** The revision that If-Match names; null when there is no such header, or `*`.
+ *  Source: RFC 9110, 13.1.1; of several tags ours is the one that may be meant */
+export function ifMatch({ headers }: FastifyRequest): string | null {
+  const text = headers["if-match"]?.trim();
+  if (text === undefined || text === "*") return null;
+  const match = /^"([0-9a-f]{1,64})"$/.exec(text);
+  return match?.[1] ?? "none of ours";
 }
 
 /** @throws PlatformError api.bad_request when the body names another channel than the path */
 function split(body: Wanted, pathName: string) {
   const { name = pathName, keys, ...settings } = body;
   if (name !== pathName) throw wrong([`name must be ${pathName}, as in the path: a channel keeps its name`]);
-  return { keys, settings };
+  return { name, keys, settings: settings as ChannelSettings };
 }
 
-/** The keys as they will be stored, and those whose text this answer may show. */
-function makeKeys(wanted: readonly Shown[], known: readonly ChannelKey[], random: Random) {
-  const names = wanted.map(({ name }) => name);
-  if (new Set(names).size < names.length) throw wrong(["keys must not use one name twice"]);
-  const made = new Map<string, string>();
-  const keys = wanted.map(({ name, key }): ChannelKey => {
-    const kept = known.find((entry) => entry.name === name);
-    if (key === undefined && kept) return kept;
-    const text = key ?? newKey(random);
-    made.set(name, text);
-    return { name, sha256: hashKey(text) };
-  });
-  return { keys, made };
-}
-
-function view({ channel, keys }: StoredChannel, made: ReadonlyMap<string, string> = new Map()) {
+export function channelView(entry: StoredChannel, texts: Texts = new Map()) {
+  const { channel, keys } = entry;
   return {
     ...channel,
+    inputs: channel.inputs.map(hiddenInput),
     readOnly: channel.origin !== "auto",
-    keys: keys.map(({ name }): Shown => (made.has(name) ? { name, key: made.get(name)! } : { name })),
+    keys: keys.map((key) => keyView(key, texts)),
+    revision: revisionOf(entry),
     playback: `/live/${channel.name}/index.m3u8`,
     watch: `/watch/${channel.name}`,
   };

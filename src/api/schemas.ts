@@ -1,6 +1,6 @@
 // What the API answers and takes, as JSON Schema: the source of the OpenAPI document and of the checks.
 import Type from "typebox";
-import { channelName, channelSettings, keyName, keyText } from "#control/channel-schema.ts";
+import { channelName, channelSettings, instant, keyName, keyText } from "#control/channel-schema.ts";
 
 const closed = { additionalProperties: false };
 const text = Type.String();
@@ -22,14 +22,41 @@ export const problem = Type.Object({
 });
 
 const settings = Type.Partial(Type.Object(channelSettings)).properties;
-const keysWanted = Type.Optional(
-  Type.Array(Type.Object({ name: keyName, key: Type.Optional(keyText) }, closed), { maxItems: 100 }),
+const instantOrNull = Type.Union([Type.Null(), instant]);
+export const keyWanted = Type.Object(
+  { name: keyName, key: Type.Optional(keyText), expiresAt: Type.Optional(instantOrNull) },
+  closed,
 );
+export const keyRotate = Type.Object(
+  {
+    key: Type.Optional(keyText),
+    graceSeconds: Type.Optional(Type.Integer({ minimum: 0, maximum: 31_536_000 })),
+    expiresAt: Type.Optional(instantOrNull),
+  },
+  closed,
+);
+export const keyRevoke = Type.Object({ kick: Type.Optional(words("true", "false")) }, closed);
+const keysWanted = Type.Optional(Type.Array(keyWanted, { maxItems: 100 }));
 
 /** A key without `key` gets a new one, unless the channel has one of that name: then that stays. */
 export const channelCreate = Type.Object({ name: channelName, ...settings, keys: keysWanted }, closed);
 export const channelReplace = Type.Object({ name: Type.Optional(channelName), ...settings, keys: keysWanted }, closed);
 export const channelPatch = channelReplace;
+
+/** `key` only in the answer to the request that made it. `previousUntil`: so long the text before the rotation is good. */
+export const channelKey = Type.Object(
+  {
+    name: text,
+    createdAt: textOrNull,
+    expiresAt: textOrNull,
+    lastUsedAt: textOrNull,
+    previousUntil: textOrNull,
+    key: Type.Optional(text),
+  },
+  closed,
+);
+/** Sessions whose publishers were disconnected. */
+export const kicked = Type.Object({ kicked: Type.Array(text) }, closed);
 
 export const channel = Type.Object(
   {
@@ -37,8 +64,8 @@ export const channel = Type.Object(
     origin: words("file", "auto", "demo"),
     readOnly: Type.Boolean(),
     ...channelSettings,
-    /** `key` only in the answer to the request that made it. */
-    keys: Type.Array(Type.Object({ name: text, key: Type.Optional(text) }, closed)),
+    keys: Type.Array(channelKey),
+    revision: text,
     playback: text,
     watch: text,
   },
@@ -145,5 +172,6 @@ export const status = Type.Object({
 });
 
 export const health = Type.Object({ status: text });
+export const keyed = Type.Object({ name: channelName, key: keyName }, closed);
 export const named = Type.Object({ name: channelName }, closed);
 export const identified = Type.Object({ id: Type.String({ maxLength: 128 }) }, closed);

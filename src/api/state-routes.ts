@@ -62,6 +62,23 @@ export function stateRoutes(
     },
   );
 
+  app.post<Identified>(
+    "/api/v1/sessions/:id/kick",
+    {
+      schema: {
+        tags: ["state"],
+        summary: "Disconnect a session's publisher now; the session waits for one for its grace",
+        params: schemas.identified,
+        response: { 202: schemas.health, "4xx": schemas.problem },
+      },
+    },
+    async (request, reply) => {
+      await control.kickSession(request.params.id);
+      reply.code(202);
+      return { status: "kicking" };
+    },
+  );
+
   app.get(
     "/api/v1/status",
     { schema: { tags: ["state"], summary: "One look at the whole installation", response: { 200: schemas.status } } },

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import Type from "typebox";
 import { PlatformError } from "#base/errors.ts";
 import { asSchema, pathText, wrongFields } from "#base/schema.ts";
-import { channelName, channelSettings, keyName } from "#control/channel-schema.ts";
+import { changedChannel, channelName, channelSettings, instant, keyName } from "#control/channel-schema.ts";
 import type { ChannelStore, StoredChannel } from "#control/channels.ts";
 import { channelDefaults } from "#media/channel.ts";
 import { writeFileDurably } from "./durable-file.ts";
@@ -11,6 +11,20 @@ import { writeFileDurably } from "./durable-file.ts";
 const VERSION = 1;
 const closed = { additionalProperties: false };
 const settings = Type.Partial(Type.Object(channelSettings)).properties;
+const sha256 = Type.String({ pattern: "^[0-9a-f]{64}$" });
+const instantOrNull = Type.Optional(Type.Union([Type.Null(), instant]));
+/** Files of the first version hold a name and a hash, and nothing else. */
+const key = Type.Object(
+  {
+    name: keyName,
+    sha256,
+    createdAt: Type.Optional(instant),
+    expiresAt: instantOrNull,
+    lastUsedAt: instantOrNull,
+    previous: Type.Optional(Type.Union([Type.Null(), Type.Object({ sha256, expiresAt: instant }, closed)])),
+  },
+  closed,
+);
 const fileSchema = Type.Object(
   {
     version: Type.Literal(VERSION),
@@ -19,7 +33,7 @@ const fileSchema = Type.Object(
         {
           // Settings that came after the file was written are missing in it: they have their defaults.
           channel: Type.Object({ name: channelName, origin: Type.Literal("auto"), ...settings }, closed),
-          keys: Type.Array(Type.Object({ name: keyName, sha256: Type.String({ pattern: "^[0-9a-f]{64}$" }) }, closed)),
+          keys: Type.Array(key),
         },
         closed,
       ),
@@ -58,10 +72,10 @@ function parse(path: string, text: string): StoredChannel[] {
   }
   const [first] = wrongFields(asSchema(fileSchema), value);
   if (first === undefined)
-    return (value as { channels: StoredChannel[] }).channels.map(({ channel, keys }) => ({
-      channel: { ...channelDefaults, ...channel },
-      keys,
-    }));
+    return (value as { channels: StoredChannel[] }).channels.map(({ channel, keys }) => {
+      const { name, origin, ...settings } = channel;
+      return { channel: changedChannel({ ...channelDefaults, name, origin }, settings), keys };
+    });
   throw new PlatformError(
     "journal.failed",
     `${path}: ${pathText(first.path)} ${first.message}: mend it, or move it away.`,

@@ -1,7 +1,7 @@
 // The configuration file as a JSON Schema: what editors complete, what the reader checks, what the documentation lists.
 // Descriptions complete the sentence "must be ...".
 import Type, { type Static } from "typebox";
-import { channelName, channelSettings, keyName, keyText } from "#control/channel-schema.ts";
+import { channelName, channelSettings, instant, keyName, keyText } from "#control/channel-schema.ts";
 
 export const ROLES = ["gateway", "origin", "control"] as const;
 export type Role = (typeof ROLES)[number];
@@ -16,13 +16,19 @@ const url = Type.String({
 
 const port = Type.Integer({ minimum: 0, maximum: 65_535 });
 
+const pemFile = Type.String({ minLength: 1, maxLength: 4096, description: "a PEM file" });
+
 const channelEntry = Type.Object(
   {
     name: channelName,
     ...(Type.Partial(Type.Object(channelSettings)).properties as {
       [K in keyof typeof channelSettings]: ReturnType<typeof Type.Optional<(typeof channelSettings)[K]>>;
     }),
-    keys: Type.Optional(Type.Array(Type.Object({ name: keyName, key: keyText }, closed), { maxItems: 100 })),
+    keys: Type.Optional(
+      Type.Array(Type.Object({ name: keyName, key: keyText, expiresAt: Type.Optional(instant) }, closed), {
+        maxItems: 100,
+      }),
+    ),
   },
   closed,
 );
@@ -34,6 +40,9 @@ export const configSchema = Type.Object(
     ),
     port: Type.Optional(port),
     rtmpPort: Type.Optional(port),
+    httpsPort: Type.Optional(port),
+    rtmpsPort: Type.Optional(port),
+    tls: Type.Optional(Type.Object({ certificate: Type.Optional(pemFile), key: Type.Optional(pemFile) }, closed)),
     data: Type.Optional(Type.String({ minLength: 1, maxLength: 4096, description: "a folder" })),
     roles: Type.Optional(
       Type.Array(Type.Union(ROLES.map((role) => Type.Literal(role))), { minItems: 1, uniqueItems: true }),

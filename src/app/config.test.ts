@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
 import { PlatformError } from "#base/errors.ts";
-import { hashKey } from "#control/channels.ts";
+import { hashKey } from "#control/channel-keys.ts";
 import { type ConfigSources, readConfig } from "./config.ts";
 import { fileLayer } from "./config-sources.ts";
 
@@ -47,6 +47,7 @@ test("without anything, the defaults; the value is frozen all the way down", () 
     host: "127.0.0.1",
     port: 8080,
     rtmpPort: 1935,
+    tls: null,
     data: join(folder, ".continuity"),
     roles: ["gateway", "origin", "control"],
     autoCreate: true,
@@ -88,6 +89,9 @@ test("each key has a variable", () => {
       CONTINUITY_HOST: "0.0.0.0",
       CONTINUITY_PORT: "0",
       CONTINUITY_DATA: "/srv/data",
+      CONTINUITY_HTTPS_PORT: "8444",
+      CONTINUITY_TLS_CERTIFICATE: "/c.pem",
+      CONTINUITY_TLS_KEY: "/k.pem",
       CONTINUITY_ROLES: "gateway",
       CONTINUITY_AUTO_CREATE: "0",
       CONTINUITY_WARM_MIN: "0",
@@ -187,6 +191,49 @@ test("what single fields cannot say: names, paths, durations that do not go toge
     "continuity.yaml:4: channels[2].name is the built-in channel's: set demo: false, or choose another name",
     "continuity.yaml:4: channels[2].keys must not use one name twice",
   ]);
+});
+
+test("TLS: files beside the configuration file, ports that have defaults; neither without the other", () => {
+  const { config, folder } = read({ file: "tls: { certificate: tls/cert.pem, key: /etc/key.pem }\nhttpsPort: 443\n" });
+  assert.deepEqual(config.tls, {
+    certificate: join(folder, "tls/cert.pem"),
+    key: "/etc/key.pem",
+    httpsPort: 443,
+    rtmpsPort: 1936,
+  });
+  const environment = {
+    CONTINUITY_TLS_CERTIFICATE: "/c.pem",
+    CONTINUITY_TLS_KEY: "/k.pem",
+    CONTINUITY_RTMPS_PORT: "1",
+  };
+  assert.equal(read({ environment }).config.tls?.rtmpsPort, 1);
+  assert.deepEqual(mistakes({ file: "tls: { key: k.pem }\n" }), [
+    "continuity.yaml:1: tls.certificate is missing: a PEM file",
+  ]);
+  assert.deepEqual(mistakes({ file: "host: localhost\nrtmpsPort: 1936\n" }), [
+    "continuity.yaml:2: rtmpsPort needs tls: { certificate, key }",
+  ]);
+});
+
+test("no two doors at one port", () => {
+  const file = [
+    "port: 4000",
+    "rtmpPort: 4000",
+    "channels:",
+    "  - name: a",
+    "    inputs:",
+    "      - { kind: tcp, port: 4000 }",
+    "      - { kind: udp, port: 5000 }",
+    "  - name: b",
+    "    inputs: [{ kind: udp, port: 5000, host: 0.0.0.0 }, { kind: udp, port: 5001, group: 239.1.1.1 }]",
+    "  - { name: c, inputs: [{ kind: udp, port: 5001, group: 239.1.1.2 }, { kind: pull, url: 'rtsp://camera/1' }] }",
+  ].join("\n");
+  assert.deepEqual(mistakes({ file }), [
+    "continuity.yaml:2: rtmpPort uses port 4000, which port has already",
+    "continuity.yaml:6: channels[0].inputs[0] uses port 4000, which port has already",
+    "continuity.yaml:9: channels[1].inputs[0] uses port 5000, which channels[0].inputs[1] has already",
+  ]);
+  read({ options: { port: "0", rtmpPort: "0" } });
 });
 
 test("listening beyond this machine needs secrets that somebody chose", () => {

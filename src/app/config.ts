@@ -2,12 +2,14 @@
 // later wins. The result is one frozen value. Whatever is wrong is told at once, all of it, each with where it was
 // written and what is allowed; nobody should have to start five times to learn of five mistakes.
 import { readFileSync } from "node:fs";
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { PlatformError } from "#base/errors.ts";
 import type { LogLevel } from "#base/log.ts";
 import { asSchema, type Path, pathText, type Wrong, wrongFields } from "#base/schema.ts";
-import { channelConflicts } from "#control/channel-schema.ts";
-import { DEMO_CHANNEL, hashKey, type StoredChannel } from "#control/channels.ts";
+import { hashKey } from "#control/channel-keys.ts";
+import { type ChannelSettings, changedChannel, channelConflicts } from "#control/channel-schema.ts";
+import { DEMO_CHANNEL, type StoredChannel } from "#control/channels.ts";
+import { type PortInput, samePort } from "#control/input-ports.ts";
 import { channelDefaults } from "#media/channel.ts";
 import { isLoopback } from "#platform/network/loopback.ts";
 import { type ConfigFile, configSchema, ROLES, type Role } from "./config-schema.ts";
@@ -18,6 +20,8 @@ export type Config = Readonly<{
   /** 0 takes a free one. */
   port: number;
   rtmpPort: number;
+  /** Where TLS is spoken, and with which files (absolute paths); null: nowhere. */
+  tls: Readonly<{ certificate: string; key: string; httpsPort: number; rtmpsPort: number }> | null;
   /** Absolute. */
   data: string;
   roles: readonly Role[];
@@ -56,6 +60,8 @@ const DEFAULTS = {
   host: "127.0.0.1",
   port: 8080,
   rtmpPort: 1935,
+  httpsPort: 8443,
+  rtmpsPort: 1936,
   data: ".continuity",
   roles: ROLES,
   autoCreate: true,
@@ -78,7 +84,12 @@ export function readConfig(sources: ConfigSources): Readonly<{ config: Config; s
   ];
   const { value, whereIs } = merge(layers);
   const wrong = [...wrongFields(asSchema(configSchema), value)];
-  if (wrong.length === 0) wrong.push(...conflicts(value as ConfigFile));
+  if (wrong.length === 0)
+    wrong.push(
+      ...conflicts(value as ConfigFile),
+      ...tlsMistakes(value as ConfigFile),
+      ...portMistakes(value as ConfigFile),
+    );
   for (const layer of layers) mistakes.push(...layer.mistakes);
   for (const { path, message } of wrong) mistakes.push(`${whereIs(path)}: ${pathText(path)} ${message}`);
   if (wrong.length === 0) mistakes.push(...roleMistakes(value as ConfigFile, fromEnvironment.secrets));
@@ -145,6 +156,37 @@ function conflicts(file: ConfigFile): Wrong[] {
   return wrong;
 }
 
+/** A certificate needs its key, and TLS ports need both. */
+function tlsMistakes({ tls, httpsPort, rtmpsPort }: ConfigFile): Wrong[] {
+  const wrong: Wrong[] = [];
+  for (const field of ["certificate", "key"] as const)
+    if (tls && tls[field] === undefined) wrong.push({ path: ["tls", field], message: "is missing: a PEM file" });
+  for (const [field, port] of Object.entries({ httpsPort, rtmpsPort }))
+    if (port !== undefined && !tls) wrong.push({ path: [field], message: "needs tls: { certificate, key }" });
+  return wrong;
+}
+
+/** No two doors at one port. What another program holds, only listening shows. */
+function portMistakes(file: ConfigFile): Wrong[] {
+  const { host, port, rtmpPort, httpsPort, rtmpsPort } = { ...DEFAULTS, ...file };
+  const tls = file.tls ? { httpsPort, rtmpsPort } : {};
+  const doors = Object.entries({ port, rtmpPort, ...tls }).map(
+    ([name, number]): Door => ({ path: [name], what: name, port: { kind: "tcp", port: number as number, host } }),
+  );
+  for (const [index, channel] of (file.channels ?? []).entries())
+    for (const [place, input] of (channel.inputs ?? []).entries()) {
+      const path = ["channels", index, "inputs", place];
+      if (input.kind !== "pull") doors.push({ path, what: pathText(path), port: { host, ...input } });
+    }
+  return doors.flatMap((door, index) => {
+    const rival = doors.slice(0, index).find((other) => samePort(other.port, door.port));
+    if (!rival || door.port.port === 0) return [];
+    return [{ path: door.path, message: `uses port ${door.port.port}, which ${rival.what} has already` }];
+  });
+}
+
+type Door = Readonly<{ path: Path; what: string; port: PortInput }>;
+
 const SECRET_RULES: readonly [keyof GivenSecrets, string, RegExp, string][] = [
   ["adminToken", "CONTINUITY_ADMIN_TOKEN", /^[\w.~+/-]{16,512}=*$/, "16 to 512 of A-Z, a-z, 0-9 and - . _ ~ + /"],
   ["publishKey", "CONTINUITY_PUBLISH_KEY", /^[\w~.-]{8,200}$/, "8 to 200 of A-Z, a-z, 0-9 and _ ~ . -"],
@@ -190,17 +232,19 @@ function exposureMistakes(host: string, secrets: GivenSecrets): string[] {
 }
 
 function complete(file: ConfigFile, path: string | null, folder: string): Config {
-  const { channels = [], warm, gatewayUrl = null, controlUrl = null, ...rest } = file;
-  const values = { ...DEFAULTS, ...rest };
+  const { channels = [], warm, gatewayUrl = null, controlUrl = null, tls, ...rest } = file;
+  const { httpsPort, rtmpsPort, ...values } = { ...DEFAULTS, ...rest };
+  const pem = (name: string | undefined) => resolve(path === null ? folder : dirname(path), name!);
   return {
     ...values,
+    tls: tls ? { certificate: pem(tls.certificate), key: pem(tls.key), httpsPort, rtmpsPort } : null,
     data: resolve(folder, values.data),
     warm: { min: warm?.min ?? 1 },
     gatewayUrl,
     controlUrl,
-    channels: channels.map(({ keys = [], ...settings }) => ({
-      channel: { ...channelDefaults, ...settings, origin: "file" as const },
-      keys: keys.map(({ name, key }) => ({ name, sha256: hashKey(key) })),
+    channels: channels.map(({ keys = [], name, ...settings }) => ({
+      channel: changedChannel({ ...channelDefaults, name, origin: "file" }, settings as ChannelSettings),
+      keys: keys.map(({ key, ...rest }) => ({ ...rest, sha256: hashKey(key) })),
     })),
     file: path,
   };

@@ -5,7 +5,8 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promise
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { hashKey, type StoredChannel } from "#control/channels.ts";
+import { hashKey } from "#control/channel-keys.ts";
+import type { StoredChannel } from "#control/channels.ts";
 import { channelDefaults } from "#media/channel.ts";
 import { channelFile } from "./channel-file.ts";
 import { openDataFolder } from "./data-folder.ts";

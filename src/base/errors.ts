@@ -11,9 +11,13 @@ const CODES = {
   "config.invalid": { http: 500, retry: "never" }, // the configuration file or the environment
   "channel.unknown": { http: 404, retry: "never" },
   "channel.read_only": { http: 409, retry: "never" }, // defined in the configuration file
+  "channel.changed_meanwhile": { http: 412, retry: "never" }, // by somebody else, since the caller read it
+  "channel.key_unknown": { http: 404, retry: "never" },
   "publish.key_refused": { http: 403, retry: "never" },
   "publish.channel_unknown": { http: 404, retry: "never" }, // and autoCreate is off
   "publish.channel_busy": { http: 409, retry: "later" }, // somebody else publishes to it now
+  "publish.hook_refused": { http: 403, retry: "never" }, // by the customer's own word
+  "publish.kicked": { http: 409, retry: "later" }, // an operator disconnected the publisher
   "publish.unavailable": { http: 503, retry: "later" }, // control or origin cannot be reached
   "ingest.unsupported_codec": { http: 415, retry: "never" },
   "ingest.no_key_frame": { http: 422, retry: "never" }, // none within 10 s

@@ -1,7 +1,7 @@
 // What a channel may be set to: one JSON Schema for the configuration file and for the API, so that neither takes what
 // the other refuses. Descriptions complete the sentence "must be ...".
 import Type from "typebox";
-import { CHANNEL_NAME, type Channel } from "#media/channel.ts";
+import { CHANNEL_NAME, type Channel, type ChannelLimits } from "#media/channel.ts";
 
 export const keyText = Type.String({
   pattern: "^[A-Za-z0-9_~.-]{6,200}$",
@@ -11,6 +11,12 @@ export const keyText = Type.String({
 export const keyName = Type.String({
   pattern: "^[A-Za-z0-9][A-Za-z0-9 _.@-]{0,63}$",
   description: "1 to 64 letters, digits, spaces and _ . @ -, beginning with a letter or digit",
+});
+
+export const instant = Type.String({
+  pattern:
+    "^[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9](:[0-5][0-9](\\.[0-9]{1,9})?)?(Z|[+-][0-2][0-9]:[0-5][0-9])$",
+  description: "an instant like 2027-01-31T18:00:00Z",
 });
 
 export const channelName = Type.String({
@@ -88,19 +94,28 @@ export const channelSettings = {
   inputs: Type.Array(input, { maxItems: 8 }),
   limits: Type.Object(
     {
-      bitrateKbps: orNull(Type.Integer({ minimum: 50, maximum: 1_000_000 })),
-      height: orNull(Type.Integer({ minimum: 64, maximum: 8640 })),
-      durationSeconds: orNull(Type.Integer({ minimum: 1, maximum: 31_536_000 })),
+      bitrateKbps: Type.Optional(orNull(Type.Integer({ minimum: 50, maximum: 1_000_000 }))),
+      height: Type.Optional(orNull(Type.Integer({ minimum: 64, maximum: 8640 }))),
+      durationSeconds: Type.Optional(orNull(Type.Integer({ minimum: 1, maximum: 31_536_000 }))),
     },
     closed,
   ),
 };
+
+/** As a person or a program writes them: any of the settings, any of the limits. */
+export type ChannelSettings = Partial<Omit<Channel, "name" | "origin" | "limits"> & { limits: Partial<ChannelLimits> }>;
+
+/** The base with some settings changed; limits that are not given stay as they are. */
+export function changedChannel(base: Channel, settings: ChannelSettings): Channel {
+  return { ...base, ...settings, limits: { ...base.limits, ...settings.limits } };
+}
 
 /** What the fields' own ranges cannot say. @returns [field, what is wrong] */
 export function channelConflicts(channel: {
   segmentSeconds: number;
   partSeconds: number;
   ladder: Channel["ladder"];
+  inputs: Channel["inputs"];
 }): [field: string, message: string][] {
   const conflicts: [string, string][] = [];
   if (channel.partSeconds > channel.segmentSeconds)
@@ -108,5 +123,9 @@ export function channelConflicts(channel: {
   const heights =
     typeof channel.ladder === "string" ? [] : channel.ladder.map((rung) => ("height" in rung ? rung.height : 0));
   if (new Set(heights).size < heights.length) conflicts.push(["ladder", "must not list one height twice"]);
+  const doors = channel.inputs.map((entry) =>
+    entry.kind === "pull" ? entry.url : `${entry.kind} ${entry.port} ${entry.kind === "udp" ? entry.group : ""}`,
+  );
+  if (new Set(doors).size < doors.length) conflicts.push(["inputs", "must not list one port or address twice"]);
   return conflicts;
 }

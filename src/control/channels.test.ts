@@ -1,10 +1,12 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
+import { simClock } from "#base/clock.ts";
 import { PlatformError } from "#base/errors.ts";
 import { silentLog } from "#base/log.ts";
 import { channelDefaults } from "#media/channel.ts";
 import type { PublishRequest } from "#modules/ingest/types.ts";
-import { createChannels, hashKey, type StoredChannel } from "./channels.ts";
+import { hashKey } from "./channel-keys.ts";
+import { createChannels, type StoredChannel } from "./channels.ts";
 import { memoryChannelStore, PUBLISH_KEY } from "./testing/house.ts";
 
 const entry = (name: string, keys: string[] = [], change: Partial<StoredChannel["channel"]> = {}): StoredChannel => ({
@@ -16,7 +18,9 @@ const NEWS = entry("news", ["news-key-1", "news-key-2"], { origin: "file", rtmpP
 
 async function registry(options: { autoCreate?: boolean; demo?: boolean; stored?: StoredChannel[] } = {}) {
   const store = memoryChannelStore(options.stored ?? [entry("made", ["made-key"])]);
+  const clock = simClock();
   const channels = await createChannels({
+    clock,
     store,
     log: silentLog,
     configured: [NEWS],
@@ -24,7 +28,7 @@ async function registry(options: { autoCreate?: boolean; demo?: boolean; stored?
     autoCreate: options.autoCreate ?? true,
     publishKey: PUBLISH_KEY,
   });
-  return { channels, store };
+  return { channels, store, clock };
 }
 
 const asks = (channel: string | null, key: string | null, change: Partial<PublishRequest> = {}): PublishRequest => ({
@@ -147,4 +151,32 @@ test("what cannot be stored does not happen, and later saves go on", async () =>
     store.saved.map(({ channel }) => channel.name),
     ["made", "auto-made", "z"],
   );
+});
+
+test("an input of the channel's own needs no key, and leads nowhere when the channel is gone", async () => {
+  const { channels } = await registry();
+  const byInput = { byInput: true, protocol: "mpegts-udp", rtmpPath: null } as const;
+  assert.equal(channels.authorize(asks("made", null, byInput)).name, "made");
+  assert.throws(() => channels.authorize(asks("gone", null, byInput)), { code: "publish.channel_unknown" });
+});
+
+test("when a key was used is stored, but not for each use", async () => {
+  const { channels, store, clock } = await registry();
+  let saves = 0;
+  const { save } = store;
+  store.save = (entries) => {
+    saves += 1;
+    return save(entries);
+  };
+  const used = () => channels.get("made")!.keys[0]!.lastUsedAt;
+  for (let i = 0; i < 100; i += 1) channels.authorize(asks("made", "made-key"));
+  const first = used();
+  clock.advance(61_000);
+  channels.authorize(asks("made", "made-key"));
+  assert.ok(Date.parse(used()!) - Date.parse(first!) === 61_000);
+  await channels.put(entry("after"));
+  assert.equal(saves, 3);
+  assert.equal(store.saved[0]!.keys[0]!.lastUsedAt, used());
+  channels.authorize(asks("news", "news-key-1"));
+  assert.ok(channels.get("news")!.keys[0]!.lastUsedAt, "also of the file's channels, until a restart");
 });

@@ -1,15 +1,14 @@
 // Which channels there are and who may publish to them. Three kinds: those of the configuration file (read-only here),
 // the built-in demo, and those made by the API or by a first publish, which the store keeps.
-// Only hashes of keys are held: neither a heap dump nor the stored file gives a key away.
-import { createHash, timingSafeEqual } from "node:crypto";
+import { createHash } from "node:crypto";
+import type { Clock } from "#base/clock.ts";
 import { describe, PlatformError } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
-import type { Random } from "#base/random.ts";
 import { CHANNEL_NAME, type Channel, channelDefaults } from "#media/channel.ts";
 import type { PublishRequest } from "#modules/ingest/types.ts";
+import { type ChannelKey, expiredAt, hashKey, isOf, sameHash } from "./channel-keys.ts";
+import { example, readRequest, wrongKey } from "./publish-request.ts";
 
-/** @param sha256 hex, of the key's UTF-8 text */
-export type ChannelKey = Readonly<{ name: string; sha256: string }>;
 export type StoredChannel = Readonly<{ channel: Channel; keys: readonly ChannelKey[] }>;
 
 export interface ChannelStore {
@@ -19,16 +18,35 @@ export interface ChannelStore {
   save(channels: readonly StoredChannel[]): Promise<void>;
 }
 
+/** Whom a request was found to be, before anything happened because of it. */
+export type Identified = Readonly<{
+  name: string;
+  /** Null: there is no such channel, and the key is one that may make it. */
+  channel: Channel | null;
+  /** Null: the installation's publish key, or an input of the channel's own, which takes none. */
+  key: ChannelKey | null;
+}>;
+
 export interface Channels {
   /** Sorted by name. */
   list(): StoredChannel[];
   get(name: string): StoredChannel | null;
   /** Make or replace one that is not read-only. Durable when it resolves.
-   *  @throws PlatformError channel.read_only, api.conflict, journal.failed */
-  put(entry: StoredChannel): Promise<void>;
-  /** @throws PlatformError channel.read_only, channel.unknown, journal.failed */
-  remove(name: string): Promise<void>;
-  /** @throws PlatformError publish.key_refused, publish.channel_unknown */
+   *  @param revision what it must still be (see `revisionOf`), null: absent; undefined: whatever it is
+   *  @throws PlatformError channel.read_only, channel.changed_meanwhile, api.conflict, journal.failed */
+  put(entry: StoredChannel, revision?: string | null): Promise<void>;
+  /** @throws PlatformError channel.read_only, channel.unknown, channel.changed_meanwhile, journal.failed */
+  remove(name: string, revision?: string): Promise<void>;
+  /** Nothing changes. @throws PlatformError publish.key_refused, publish.channel_unknown */
+  identify(request: PublishRequest): Identified;
+  /** The same without a look at the key, for an installation whose keys somebody else keeps.
+   *  @returns also the key's text as it was given
+   *  @throws PlatformError publish.channel_unknown when no channel is named */
+  named(request: PublishRequest): Identified & Readonly<{ text: string | null }>;
+  /** They are let in: the key's use is noted, and a channel that was not there is made.
+   *  @throws PlatformError publish.channel_unknown when it cannot be made */
+  admit(identified: Identified): Channel;
+  /** `identify`, then `admit`. */
   authorize(request: PublishRequest): Channel;
   onChange(listener: () => void): () => void;
 }
@@ -36,13 +54,30 @@ export interface Channels {
 export const DEMO_CHANNEL = "demo";
 /** A holder of the publish key makes channels by publishing to new names; a loop of theirs must stay harmless. */
 const CHANNELS_MAX = 10_000;
+/** How often the store is written only because keys were used. */
+const USE_SAVE_MS = 60_000;
 
-export const hashKey = (key: string): string => createHash("sha256").update(key, "utf8").digest("hex");
+/** Entries are never changed, only replaced; the live state asks for all of them four times a second. */
+const revisions = new WeakMap<StoredChannel, string>();
 
-/** A new key: 32 characters that need no escaping in a URL, 192 bits. */
-export const newKey = (random: Random): string => Buffer.from(random.bytes(24)).toString("base64url");
+/** Changes with anything an operator can set of a channel; uses of its keys do not change it. */
+export function revisionOf(entry: StoredChannel): string {
+  const known = revisions.get(entry) ?? makeRevision(entry);
+  revisions.set(entry, known);
+  return known;
+}
+
+function makeRevision({ channel, keys }: StoredChannel): string {
+  const settings = Object.entries(channel).sort(([a], [b]) => (a < b ? -1 : 1));
+  const rest = keys.map(({ lastUsedAt: _, ...key }) => Object.entries(key).sort(([a], [b]) => (a < b ? -1 : 1)));
+  return createHash("sha256")
+    .update(JSON.stringify([settings, rest]))
+    .digest("hex")
+    .slice(0, 16);
+}
 
 export async function createChannels(deps: {
+  clock: Clock;
   log: Log;
   store: ChannelStore;
   /** Of the configuration file. */
@@ -52,7 +87,7 @@ export async function createChannels(deps: {
   /** Opens every channel. */
   publishKey: string;
 }): Promise<Channels> {
-  const { log, store } = deps;
+  const { clock, log, store } = deps;
   const publishHash = hashKey(deps.publishKey);
   const made = new Map<string, StoredChannel>();
   const fixed = new Map<string, StoredChannel>();
@@ -64,13 +99,17 @@ export async function createChannels(deps: {
     else log.warn("a stored channel is hidden by the configuration file's", { channel: entry.channel.name });
   }
   let saving: Promise<void> = Promise.resolve();
+  let useSavedMs = Number.NEGATIVE_INFINITY;
 
   const all = () => [...fixed.values(), ...made.values()];
   const find = (name: string) => fixed.get(name) ?? made.get(name) ?? null;
+  const now = () => new Date(Number(clock.utcNs() / 1_000_000n)).toISOString();
+  const tell = () => {
+    for (const listener of listeners) listener();
+  };
 
   /** One save after the other, each with what is true when it begins. */
   function save(): Promise<void> {
-    for (const listener of listeners) listener();
     saving = saving.catch(() => {}).then(() => store.save([...made.values()])); // an earlier save's caller was told
     return saving;
   }
@@ -80,11 +119,14 @@ export async function createChannels(deps: {
     const before = made.get(name);
     if (next === null) made.delete(name);
     else made.set(name, next);
+    tell();
     try {
       await save();
     } catch (error) {
+      if (!isStill(next, made.get(name))) throw error; // somebody changed it again: that save decides
       if (before === undefined) made.delete(name);
       else made.set(name, before);
+      tell();
       throw error;
     }
   }
@@ -94,6 +136,17 @@ export async function createChannels(deps: {
     const where =
       name === DEMO_CHANNEL && find(name)!.channel.origin === "demo" ? "built in" : "in the configuration file";
     throw new PlatformError("channel.read_only", `Channel ${name} is ${where}: change it there, or use another name.`);
+  }
+
+  function assertUnchanged(name: string, revision: string | null | undefined): void {
+    if (revision === undefined) return;
+    const entry = find(name);
+    if ((entry === null ? null : revisionOf(entry)) === revision) return;
+    const what = entry === null ? "is gone" : revision === null ? "is there already" : "was changed";
+    throw new PlatformError(
+      "channel.changed_meanwhile",
+      `Channel ${name} ${what} meanwhile: read it again, then decide.`,
+    );
   }
 
   function autoCreate(name: string): Channel {
@@ -107,6 +160,7 @@ export async function createChannels(deps: {
     if (reason !== null) throw new PlatformError("publish.channel_unknown", reason);
     const channel: Channel = Object.freeze({ ...channelDefaults, name, origin: "auto" });
     made.set(name, { channel, keys: [] });
+    tell();
     save().catch((error) => {
       // The publisher need not wait for the disk: the next first publish would make the same channel again.
       log.error("a channel made by its first publish is not stored", { channel: name, reason: describe(error) });
@@ -115,12 +169,77 @@ export async function createChannels(deps: {
     return channel;
   }
 
+  function noteUse(entry: StoredChannel, used: ChannelKey): void {
+    const { name } = entry.channel;
+    const lastUsedAt = now();
+    const keys = entry.keys.map((key) => (key.name === used.name ? { ...key, lastUsedAt } : key));
+    (fixed.has(name) ? fixed : made).set(name, { ...entry, keys });
+    const nowMs = clock.monotonicMs();
+    if (fixed.has(name) || nowMs - useSavedMs < USE_SAVE_MS) return;
+    useSavedMs = nowMs;
+    save().catch((error) => log.warn("when a key was used is not stored", { channel: name, reason: describe(error) }));
+  }
+
+  /** @returns the entry's key of this hash; null when it has none
+   *  @throws PlatformError publish.key_refused when its time is over */
+  function keyOf(entry: StoredChannel, hash: string): ChannelKey | null {
+    const key = entry.keys.find((candidate) => isOf(candidate, hash));
+    if (key === undefined) return null;
+    const ended = expiredAt(key, hash, now());
+    if (ended === null) return key;
+    const message = `This text of key ${key.name} of channel ${entry.channel.name} expired at ${ended}: use a newer one.`;
+    throw new PlatformError("publish.key_refused", message);
+  }
+
+  function identify(request: PublishRequest): Identified {
+    if (request.byInput) return byInput(request);
+    const { name, key } = readRequest(request, all(), publishHash);
+    if (key === null) throw new PlatformError("publish.key_refused", `A key is needed: ${example(request, name)}.`);
+    const hash = hashKey(key);
+    if (name === null) {
+      const owner = all().find((entry) => entry.keys.some((candidate) => isOf(candidate, hash)));
+      if (owner) return { name: owner.channel.name, channel: owner.channel, key: keyOf(owner, hash) };
+      if (!sameHash(publishHash, hash)) throw wrongKey();
+      const message = `This key opens every channel, so the channel must be named: ${example(request, null)}.`;
+      throw new PlatformError("publish.channel_unknown", message);
+    }
+    const entry = find(name);
+    if (sameHash(publishHash, hash)) return { name, channel: entry?.channel ?? null, key: null };
+    const own = entry === null ? null : keyOf(entry, hash);
+    if (own === null) throw wrongKey(); // also when there is no such channel: without a key nobody learns which there are
+    return { name, channel: entry!.channel, key: own };
+  }
+
+  /** The port or the pull is the channel's own, so whoever comes through it is let in; the channel may be gone since. */
+  function byInput({ channel: name }: PublishRequest): Identified {
+    const entry = name === null ? null : find(name);
+    if (entry === null) throw new PlatformError("publish.channel_unknown", `There is no channel ${name} any more.`);
+    return { name: entry.channel.name, channel: entry.channel, key: null };
+  }
+
+  function named(request: PublishRequest): Identified & { text: string | null } {
+    const { name, key } = readRequest(request, all(), publishHash);
+    if (name === null) {
+      if (key === null)
+        throw new PlatformError("publish.channel_unknown", `Name a channel: ${example(request, null)}.`);
+      return { ...identify(request), text: key };
+    }
+    return { name, channel: find(name)?.channel ?? null, key: null, text: key };
+  }
+
+  function admit({ name, channel, key }: Identified): Channel {
+    const entry = find(name);
+    if (entry !== null && key !== null) noteUse(entry, key);
+    return entry?.channel ?? channel ?? autoCreate(name);
+  }
+
   return {
     list: () => all().toSorted((a, b) => (a.channel.name < b.channel.name ? -1 : 1)),
     get: find,
-    async put(entry) {
+    async put(entry, revision) {
       const { name, rtmpPath } = entry.channel;
       assertWritable(name);
+      assertUnchanged(name, revision);
       if (!made.has(name) && made.size >= CHANNELS_MAX)
         throw new PlatformError("api.conflict", `There are ${CHANNELS_MAX} channels already: remove some first.`);
       const rival = all().find((other) => other.channel.name !== name && other.channel.rtmpPath === rtmpPath);
@@ -128,27 +247,16 @@ export async function createChannels(deps: {
         throw new PlatformError("api.conflict", `rtmpPath ${rtmpPath} leads to channel ${rival.channel.name} already.`);
       await change(name, entry);
     },
-    async remove(name) {
+    async remove(name, revision) {
       assertWritable(name);
       if (!made.has(name)) throw new PlatformError("channel.unknown", `There is no channel ${name}.`);
+      assertUnchanged(name, revision);
       await change(name, null);
     },
-    authorize(request) {
-      const { name, key } = readRequest(request, all(), publishHash);
-      if (key === null) throw new PlatformError("publish.key_refused", `A key is needed: ${example(request, name)}.`);
-      const hash = hashKey(key);
-      if (name === null) {
-        const owner = all().find((entry) => entry.keys.some(({ sha256 }) => sameHash(sha256, hash)));
-        if (owner) return owner.channel;
-        if (!sameHash(publishHash, hash)) throw wrongKey();
-        const message = `This key opens every channel, so the channel must be named: ${example(request, null)}.`;
-        throw new PlatformError("publish.channel_unknown", message);
-      }
-      const entry = find(name);
-      const opens = (entry?.keys ?? []).some(({ sha256 }) => sameHash(sha256, hash)) || sameHash(publishHash, hash);
-      if (!opens) throw wrongKey(); // also when there is no such channel: without a key nobody learns which there are
-      return entry?.channel ?? autoCreate(name);
-    },
+    identify,
+    named,
+    admit,
+    authorize: (request) => admit(identify(request)),
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
@@ -156,40 +264,8 @@ export async function createChannels(deps: {
   };
 }
 
-/** Who is meant and with which key. The last word of an RTMP URL without `?key=` is taken for the key: an encoder with
- *  one field for it (`rtmp://host/live/KEY`), or one whose URL cannot change (mapped by rtmpPath). */
-function readRequest(
-  request: PublishRequest,
-  all: readonly StoredChannel[],
-  publishHash: string,
-): { name: string | null; key: string | null } {
-  const mapped =
-    request.rtmpPath === null ? undefined : all.find(({ channel }) => channel.rtmpPath === request.rtmpPath)?.channel;
-  if (mapped) return { name: mapped.name, key: request.key ?? request.rtmpPath!.split("/").at(-1)! };
-  if (request.key !== null) return { name: request.channel, key: request.key };
-  const hash = request.channel === null ? null : hashKey(request.channel);
-  const hashes = [publishHash, ...all.flatMap(({ keys }) => keys.map(({ sha256 }) => sha256))];
-  const known = hash !== null && hashes.some((sha256) => sameHash(sha256, hash));
-  return known ? { name: null, key: request.channel } : { name: request.channel, key: null };
-}
-
-function wrongKey(): PlatformError {
-  return new PlatformError(
-    "publish.key_refused",
-    "This key does not open this channel: compare it with the channel's keys or the installation's publish key.",
-  );
-}
-
-/** How to write it. The name is shown only when it can be one: where none is known it may be a mistyped key. */
-function example({ protocol }: PublishRequest, name: string | null): string {
-  const shown = name !== null && CHANNEL_NAME.test(name) && name.length < 24 ? name : "CHANNEL";
-  return protocol === "rtmp" ? `rtmp://HOST/live/${shown}?key=KEY` : `/ingest/${shown}.mpegts?key=KEY`;
-}
-
-/** In a time that says nothing about how much of it is right. */
-function sameHash(a: string, b: string): boolean {
-  return timingSafeEqual(Buffer.from(a, "hex"), Buffer.from(b, "hex"));
-}
+const isStill = (wanted: StoredChannel | null, entry: StoredChannel | undefined) =>
+  wanted === null || entry === undefined ? wanted === null && !entry : revisionOf(wanted) === revisionOf(entry);
 
 function demoChannel(): Channel {
   return Object.freeze({ ...channelDefaults, name: DEMO_CHANNEL, origin: "demo" });

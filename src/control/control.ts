@@ -8,13 +8,14 @@ import type { Log } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import type { Channel } from "#media/channel.ts";
 import { taiToIso } from "#media/time/tai.ts";
-import type { GatewaySession, PublishAuthority, Refusal } from "#modules/ingest/types.ts";
+import type { GatewaySession, PublishAuthority, PublishRequest, Refusal } from "#modules/ingest/types.ts";
 import type { Keys } from "#platform/keys/keys.ts";
 import type { Placement } from "#platform/placement/placement.ts";
 import type { Channels } from "./channels.ts";
 import { type ControlEvent, createEvents, type EventDetail, type EventType } from "./events.ts";
 import { openAtOrigins } from "./open-session.ts";
 import type { Addresses, GatewayPort, OriginPort } from "./ports.ts";
+import { createPublishers } from "./publishers.ts";
 import { createReconciler, type Deed, type DemoSpec } from "./reconcile.ts";
 import { type SessionView, sessionView, type WorkerView, workerViews } from "./views.ts";
 import { createWatch } from "./watch.ts";
@@ -66,8 +67,14 @@ export interface Control {
   /** Newest first. */
   refusals(): RefusalView[];
   status(): ControlStatus;
-  /** @throws PlatformError log.unknown_session, publish.unavailable */
+  /** End it. @throws PlatformError log.unknown_session, publish.unavailable */
   stopSession(id: string): Promise<void>;
+  /** Disconnect its publisher; the session waits for one for its grace.
+   *  @throws PlatformError log.unknown_session, publish.unavailable */
+  kickSession(id: string): Promise<void>;
+  /** Disconnect whoever is on with a key of the channel. @returns ids of the sessions
+   *  @throws PlatformError publish.unavailable */
+  kickKey(channel: string, key: string): Promise<string[]>;
   subscribe(listener: (event: ControlEvent) => void): () => void;
   /** For what others make happen (channels by the API). */
   emit(type: EventType, detail: EventDetail): void;
@@ -80,6 +87,7 @@ export function createControl(deps: ControlDeps): Control {
   const { clock, log, gateway, origins, channels } = deps;
   const events = createEvents(clock);
   const watch = createWatch(events);
+  const publishers = createPublishers();
   const workers = createWorkers({ clock, log, keys: deps.keys });
   const reconciler = createReconciler({
     ...deps,
@@ -141,9 +149,26 @@ export function createControl(deps: ControlDeps): Control {
     );
   }
 
+  function heldSessions(): readonly GatewaySession[] {
+    const held = gateway.sessions();
+    if (held === null) throw new PlatformError("publish.unavailable", "The gateway cannot be reached; try again.");
+    return held;
+  }
+
+  function assertRunning(id: string): void {
+    if (!heldSessions().some((session) => session.id === id && session.state !== "ended"))
+      throw new PlatformError("log.unknown_session", `No session ${id} is running.`);
+  }
+
+  async function authorize(request: PublishRequest): Promise<Channel> {
+    const identified = channels.identify(request);
+    publishers.admitted(request, identified);
+    return channels.admit(identified);
+  }
+
   return {
     publishAuthority: () => ({
-      authorize: async (request) => channels.authorize(request),
+      authorize,
       openSession: (session, channel) => openAtOrigins(origins, session, channel, { clock, log }),
     }),
     sessions,
@@ -167,11 +192,18 @@ export function createControl(deps: ControlDeps): Control {
       };
     },
     async stopSession(id) {
-      const held = gateway.sessions();
-      if (held === null) throw new PlatformError("publish.unavailable", "The gateway cannot be reached; try again.");
-      if (!held.some((session) => session.id === id))
-        throw new PlatformError("log.unknown_session", `No session ${id} is running.`);
+      assertRunning(id);
       await gateway.stop(id, "stopped");
+    },
+    async kickSession(id) {
+      assertRunning(id);
+      await gateway.kick(id);
+    },
+    async kickKey(channel, key) {
+      const on = heldSessions().filter((session) => session.channel === channel && session.state !== "ended");
+      const meant = on.filter((session) => publishers.cameWith(session, key) !== false).map(({ id }) => id);
+      await Promise.all(meant.map((id) => gateway.kick(id)));
+      return meant;
     },
     subscribe: events.subscribe,
     emit: events.emit,

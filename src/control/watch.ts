@@ -62,6 +62,7 @@ const WORDS: Record<NonNullable<GatewaySession["endReason"]>, string> = {
   stopped: "it was stopped",
   refused: "what was published is not supported",
   failed: "its media could not be made",
+  limit: "it reached the channel's time limit",
 };
 
 function reasonOf({ endReason }: SessionView): string | null {

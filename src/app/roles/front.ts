@@ -2,16 +2,15 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { createApi } from "#api/api.ts";
-import { createChannels } from "#control/channels.ts";
+import { type Channels, createChannels } from "#control/channels.ts";
 import { type Control, createControl } from "#control/control.ts";
 import type { GatewayPort, OriginPort } from "#control/ports.ts";
 import type { Channel } from "#media/channel.ts";
 import type { EndReason } from "#media/session-log/entries.ts";
-import type { GatewaySession, PublishRequest, Refusal } from "#modules/ingest/types.ts";
+import type { GatewaySession, InputState, PublishRequest, Refusal, WantedInput } from "#modules/ingest/types.ts";
 import { createOrigin } from "#modules/origin/origin.ts";
 import type { Origin, OriginSession } from "#modules/origin/types.ts";
 import { fileJournals } from "#platform/journal/drivers/file.ts";
-import { listenHttp } from "#platform/network/drivers/http-server.ts";
 import type { HttpHandler } from "#platform/network/http.ts";
 import { channelPlacement } from "#platform/placement/drivers/channel.ts";
 import { prometheusExposition } from "#platform/telemetry/drivers/prometheus.ts";
@@ -23,12 +22,13 @@ import { logClient } from "../wire/log-client.ts";
 import { PATHS } from "../wire/paths.ts";
 import { proxyTo } from "../wire/proxy.ts";
 import { followState, stateFeed } from "../wire/state-feed.ts";
+import { openDoors } from "./doors.ts";
 import { type RoleContext, runRole } from "./process.ts";
 
 const CALL_TIMEOUT_MS = 5000;
 
 type OriginState = { sessions: OriginSession[]; audience: { channel: string; askedAgoMs: number }[] };
-type GatewayState = { sessions: GatewaySession[]; refusals: Refusal[] };
+type GatewayState = { sessions: GatewaySession[]; refusals: Refusal[]; inputs: InputState[] };
 type Numbers = { msnBase: number; discontinuityBase: number };
 
 /** The gateway, always in another process. */
@@ -43,6 +43,7 @@ function gatewayPort(context: RoleContext): GatewayPort & { close(): void } {
   return {
     sessions: () => feed.state()?.sessions ?? null,
     refusals: () => feed.state()?.refusals ?? null,
+    inputs: () => feed.state()?.inputs ?? null,
     onChange: feed.onChange,
     stop: (session, reason: EndReason) => order(PATHS.stopSession, { session, reason }),
     kick: (session) => order(PATHS.kickSession, { session }),
@@ -121,9 +122,14 @@ function originHandlers(context: RoleContext, origin: Origin): HttpHandler[] {
 }
 
 /** What gateways ask of control. */
-function controlHandlers(context: RoleContext, control: Control): HttpHandler[] {
+function controlHandlers(context: RoleContext, control: Control, channels: Channels): HttpHandler[] {
+  const { keys, clock } = context;
   const authority = control.publishAuthority();
+  const wanted = (): { inputs: WantedInput[] } => ({
+    inputs: channels.list().flatMap(({ channel }) => channel.inputs.map((input) => ({ channel: channel.name, input }))),
+  });
   return [
+    stateFeed({ path: PATHS.wantedInputs, keys, clock, state: wanted, onChange: channels.onChange }),
     serveCall(PATHS.authorize, context.keys, (request: PublishRequest) => authority.authorize(request)),
     serveCall(PATHS.openSession, context.keys, ({ session, channel }: { session: string; channel: Channel }) =>
       authority.openSession(session, channel),
@@ -176,10 +182,13 @@ runRole("front", async (context) => {
       exposition: prometheusExposition(),
       access: { adminToken: secrets.adminToken, boundHost: config.host, publicHosts: config.publicHosts },
       version: VERSION,
-      facts: () => ({ rtmpPort: peers().rtmpPort, processes: peers().processes }),
+      facts() {
+        const { rtmpPort, rtmpsPort, httpsPort, processes } = peers();
+        return { rtmpPort, rtmpsPort, httpsPort, processes };
+      },
     });
     closing.push(api.close, control.close, gateway.close, ...remotes.map((remote) => remote.close));
-    handlers.push(...controlHandlers(context, control), api.handler, pages.handler);
+    handlers.push(...controlHandlers(context, control, channels), api.handler, pages.handler);
     handlers.push(
       proxyTo(
         (path, query) => /^\/ingest\/[^/]+(\.mpegts$|\/)/.test(path) && !namesSession(query),
@@ -200,18 +209,15 @@ runRole("front", async (context) => {
     handlers.unshift(origin.http, ...originHandlers(context, origin));
     closing.push(origin.close);
   }
-  const server = await listenHttp({
-    ...context.listen,
-    handlers,
-    ...(onUpgrade ? { onUpgrade } : {}),
-    onDefect: (error) => log.error("a request met a defect", { error }),
-  });
+  const doors = await openDoors(context, { handlers, ...(onUpgrade ? { onUpgrade } : {}) });
   return {
-    url: server.url,
+    url: doors.url,
+    httpsPort: doors.httpsPort,
     rtmpPort: null,
+    rtmpsPort: null,
     close: async () => {
       for (const close of closing) await close();
-      await server.close();
+      await doors.close();
     },
   };
 });

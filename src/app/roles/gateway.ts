@@ -4,13 +4,13 @@ import { PlatformError } from "#base/errors.ts";
 import type { Channel } from "#media/channel.ts";
 import type { EndReason } from "#media/session-log/entries.ts";
 import { createGateway } from "#modules/ingest/gateway.ts";
-import type { PublishAuthority, PublishRequest } from "#modules/ingest/types.ts";
+import type { Gateway, PublishAuthority, PublishRequest, WantedInput } from "#modules/ingest/types.ts";
 import { fileJournals } from "#platform/journal/drivers/file.ts";
-import { listenHttp } from "#platform/network/drivers/http-server.ts";
 import { nodeNetwork } from "#platform/network/drivers/node.ts";
 import { call, serveCall } from "../wire/call.ts";
 import { PATHS } from "../wire/paths.ts";
-import { stateFeed } from "../wire/state-feed.ts";
+import { followState, stateFeed } from "../wire/state-feed.ts";
+import { openDoors } from "./doors.ts";
 import { type RoleContext, runRole } from "./process.ts";
 
 /** Control answers from memory, origins after an fsync; beyond this the publisher is told to come back. */
@@ -31,6 +31,22 @@ function remoteAuthority({ peers, internalToken }: RoleContext): PublishAuthorit
   };
 }
 
+/** Control says which ports channels have. While it cannot be heard, those that are open stay open. */
+function followInputs(context: RoleContext, gateway: Gateway): { close(): void } {
+  const { clock, log, internalToken, peers } = context;
+  const url = () => new URL(PATHS.wantedInputs, peers().controlUrl ?? "http://127.0.0.1:1").href;
+  const feed = followState<{ inputs: WantedInput[] }>({ clock, log, token: internalToken, url });
+  let last = "";
+  feed.onChange(() => {
+    const state = feed.state();
+    const text = JSON.stringify(state?.inputs);
+    if (state === null || text === last) return; // it is said again each second
+    last = text;
+    gateway.want(state.inputs);
+  });
+  return feed;
+}
+
 runRole("gateway", async (context) => {
   const { clock, random, log, config, keys } = context;
   const gateway = await createGateway({
@@ -38,28 +54,36 @@ runRole("gateway", async (context) => {
     random,
     log,
     keys,
-    network: nodeNetwork(),
-    listen: { host: config.host, rtmpPort: config.rtmpPort },
+    network: nodeNetwork(log),
+    listen: {
+      host: config.host,
+      rtmpPort: config.rtmpPort,
+      rtmps: config.tls && { ...config.tls, port: config.tls.rtmpsPort },
+    },
     authority: remoteAuthority(context),
     journals: fileJournals(`${config.data}/gateway`),
   });
-  const whole = () => ({ sessions: gateway.sessions(), refusals: gateway.refusals() });
-  const server = await listenHttp({
-    ...context.listen,
+  const whole = () => ({ sessions: gateway.sessions(), refusals: gateway.refusals(), inputs: gateway.inputs() });
+  const doors = await openDoors(context, {
     handlers: [
       gateway.http,
       stateFeed({ path: PATHS.gatewayState, keys, clock, state: whole, onChange: gateway.onChange }),
       serveCall(PATHS.stopSession, keys, ({ session, reason }: { session: string; reason: EndReason }) =>
         gateway.stop(session, reason),
       ),
+      serveCall(PATHS.kickSession, keys, ({ session }: { session: string }) => gateway.kick(session)),
     ],
   });
+  const wanted = followInputs(context, gateway);
   return {
-    url: server.url,
+    url: doors.url,
+    httpsPort: doors.httpsPort,
     rtmpPort: gateway.rtmpPort,
+    rtmpsPort: gateway.rtmpsPort,
     close: async () => {
+      wanted.close();
       await gateway.close();
-      await server.close();
+      await doors.close();
     },
   };
 });

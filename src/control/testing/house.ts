@@ -3,7 +3,7 @@ import { type SimClock, simClock } from "#base/clock.ts";
 import { type Log, silentLog } from "#base/log.ts";
 import { seededRandom } from "#base/random.ts";
 import type { EndReason } from "#media/session-log/entries.ts";
-import type { GatewaySession, Refusal } from "#modules/ingest/types.ts";
+import type { GatewaySession, InputState, Refusal } from "#modules/ingest/types.ts";
 import type { OriginSession } from "#modules/origin/types.ts";
 import type { Keys, Scope } from "#platform/keys/keys.ts";
 import { memoryPlacement } from "#platform/placement/drivers/memory.ts";
@@ -132,16 +132,20 @@ export async function createHouse(options: HouseOptions = {}) {
   const originPart = part<OriginSession>();
   const world = {
     refusals: [] as Refusal[],
+    inputs: [] as InputState[],
     audience: [] as { channel: string; lastAskedMs: number }[],
     stopped: [] as { session: string; reason: EndReason }[],
+    kicked: [] as string[],
     opened: [] as string[],
     numbers: { msnBase: 40, discontinuityBase: 2 } as { msnBase: number; discontinuityBase: number } | Error,
   };
   const gateway: GatewayPort = {
     sessions: () => gatewayPart.sessions,
     refusals: () => (gatewayPart.sessions === null ? null : world.refusals),
+    inputs: () => (gatewayPart.sessions === null ? null : world.inputs),
     onChange: gatewayPart.onChange,
     stop: async (session, reason) => void world.stopped.push({ session, reason }),
+    kick: async (session) => void world.kicked.push(session),
   };
   const origin: OriginPort = {
     name: "origin-1",

@@ -5,8 +5,10 @@ import type { Log } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import type { JournalFolder } from "#platform/journal/journal.ts";
 import type { Keys } from "#platform/keys/keys.ts";
-import type { Network } from "#platform/network/network.ts";
+import type { Certificate, Listener, Network, TcpConnection } from "#platform/network/network.ts";
+import { cmafIngest } from "./cmaf/cmaf-ingest.ts";
 import { httpIngest } from "./http-ingest.ts";
+import { ChannelInputs } from "./inputs/channel-inputs.ts";
 import { INGEST_LIMITS, type IngestLimits } from "./limits.ts";
 import { logHttp } from "./log/http.ts";
 import { serveRtmp } from "./rtmp-ingest.ts";
@@ -18,8 +20,8 @@ export type GatewayDeps = Readonly<{
   random: Random;
   log: Log;
   network: Network;
-  /** Port 0 takes a free one. */
-  listen: Readonly<{ host: string; rtmpPort: number }>;
+  /** Port 0 takes a free one. `rtmps`: null without a certificate. */
+  listen: Readonly<{ host: string; rtmpPort: number; rtmps: (Certificate & Readonly<{ port: number }>) | null }>;
   authority: PublishAuthority;
   journals: JournalFolder;
   keys: Keys;
@@ -34,7 +36,7 @@ export async function createGateway(deps: GatewayDeps): Promise<Gateway> {
   const sessions = new Sessions({ ...deps, limits });
   await sessions.restore();
   let connections = 0;
-  const listener = await network.listenTcp({ host: listen.host, port: listen.rtmpPort }, (connection) => {
+  const accept = (protocol: "rtmp" | "rtmps") => (connection: TcpConnection) => {
     if (connections >= limits.connectionsMax) {
       log.warn("ingest.connection_refused", { remote: connection.remote, connections });
       connection.destroy();
@@ -42,20 +44,37 @@ export async function createGateway(deps: GatewayDeps): Promise<Gateway> {
     }
     connections += 1;
     connection.onClose(() => (connections -= 1));
-    serveRtmp(connection, { clock, random, log, sessions });
-  });
+    serveRtmp(connection, { clock, random, log, sessions, protocol });
+  };
+  const { host, rtmpPort, rtmps } = listen;
+  const rtmpListener = await network.listenTcp({ host, port: rtmpPort }, accept("rtmp"));
+  const rtmpsListener: Listener | null =
+    rtmps && (await network.listenTls({ host, port: rtmps.port, tls: rtmps }, accept("rtmps")));
+  const inputs = new ChannelInputs({ clock, log, network, sessions, host });
   const ingest = httpIngest({ sessions, clock, log });
+  const cmaf = cmafIngest({ sessions, clock, log, journals: deps.journals });
   const logs = logHttp({ logs: (session) => sessions.get(session)?.log, keys, log, clock });
   return {
-    rtmpPort: listener.port,
-    http: (request, response) => ingest(request, response) || logs(request, response),
+    rtmpPort: rtmpListener.port,
+    rtmpsPort: rtmpsListener?.port ?? null,
+    http: (request, response) =>
+      ingest(request, response) || cmaf.handler(request, response) || logs(request, response),
     sessions: () => sessions.all().map((session) => session.state()),
     refusals: () => sessions.refusals(),
-    onChange: (changed) => sessions.onChange(changed),
+    want: (wanted) => inputs.want(wanted),
+    inputs: () => inputs.states(),
+    onChange(changed) {
+      const stops = [sessions.onChange(changed), inputs.onChange(changed)];
+      return () => stops.forEach((stop) => void stop());
+    },
     stop: async (session, reason) => sessions.get(session)?.end(reason),
+    kick: async (session) => sessions.get(session)?.kick(),
     async close() {
+      await cmaf.close();
       await sessions.close();
-      await listener.close();
+      await inputs.close();
+      await rtmpListener.close();
+      await rtmpsListener?.close();
     },
   };
 }

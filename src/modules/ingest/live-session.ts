@@ -199,6 +199,16 @@ export class LiveSession {
     this.#look();
   }
 
+  /** The publisher, if there is one, is disconnected; the session goes on as if it had been lost. */
+  kick(): void {
+    if (this.#publisher === null || this.isEnded) return;
+    this.#deps.log.info("ingest.publisher_kicked", { remote: this.#remote });
+    const isNothing = this.#sequencer.state === "starting";
+    this.#dismiss(new PlatformError("publish.kicked", "An operator disconnected this publisher."));
+    if (isNothing) this.end("lost");
+    this.#look();
+  }
+
   /** Whether nobody needs it any more. */
   get isOver(): boolean {
     if (this.#endedMs === null) return false;

@@ -128,5 +128,7 @@ export interface Gateway {
   onChange(listener: () => void): () => void;
   /** End it now: its publisher is disconnected. An unknown id is success. */
   stop(session: string, reason: EndReason): Promise<void>;
+  /** Disconnect its publisher now; the session waits for one, as for one that was lost. An unknown id is success. */
+  kick(session: string): Promise<void>;
   close(): Promise<void>;
 }
