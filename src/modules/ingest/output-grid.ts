@@ -69,10 +69,12 @@ export class OutputGrid implements OutputSide {
     return this.#next;
   }
 
-  follow({ era, end }: Left, plan: EraPlan): bigint {
+  follow({ era, end, floorNs }: Left, plan: EraPlan): bigint {
     this.#era = era; // maybe one of the other mode
     this.#openAt(end, indexOnGridAtOrAfter(era.rate, end, plan.rate), plan);
-    return this.#begin();
+    const beginNs = this.#begin();
+    if (floorNs !== null) this.#floorNs = floorNs;
+    return beginNs;
   }
 
   #begin(): bigint {
@@ -125,7 +127,8 @@ export class OutputGrid implements OutputSide {
     if (index === null) return null;
     if (decodeNs > this.#decodeNs) this.#decodeNs = decodeNs;
     this.#took(timeNs);
-    return { index, timeNs, decodeNs: this.#decodeNs < timeNs ? this.#decodeNs : timeNs };
+    const isAfter = this.#decodeNs > timeNs; // than it is shown
+    return { index, timeNs, decodeNs: isAfter ? timeNs : this.#decodeNs };
   }
 
   /** On the grid of the era that the time lies in; null when that slot is past. */

@@ -30,7 +30,13 @@ export type Placed = Readonly<{ index: number; timeNs: bigint; decodeNs: bigint 
 export type Cut = Readonly<{ hole?: boolean; splice?: boolean }>;
 
 /** Where an era was left: the first frame that is no longer its own, and what was counted up to there. */
-export type Left = Readonly<{ era: EraOpened; end: number; counted: Counted }>;
+export type Left = Readonly<{
+  era: EraOpened;
+  end: number;
+  counted: Counted;
+  /** What still may come, when it is of before; null: nothing. */
+  floorNs: bigint | null;
+}>;
 
 /** Why pictures cannot be copied any longer. */
 export type CopyProblem = "open_gop" | "gop_too_long";

@@ -374,7 +374,7 @@ export class Sequencer {
     this.#note("ingest.encoded_instead", { code: fault.code });
     if (!this.#source?.clock.anchored || !this.#chosen) return;
     this.#pending = null;
-    this.#output.openEra(this.#plan(this.#units.tracks, this.#chosen), this.newestNs);
+    this.#output.openEra(this.#plan(this.#units.tracks, this.#chosen), this.newestNs, true);
   }
 
   #giveUpCopying(): void {

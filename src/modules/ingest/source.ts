@@ -10,6 +10,9 @@ const JUMP_AHEAD_MS = 3000;
 /** The same when the sender has announced a jump. */
 const ANNOUNCED_JUMP_AHEAD_MS = 1000;
 
+/** Pictures to be copied that may have the stamps of the one before, in a row: others refer to them. */
+const COPIED_STILLS_MAX = 3;
+
 /** No encoder holds pictures back for longer. */
 const REORDER_MS_MAX = 5000;
 
@@ -39,6 +42,8 @@ export class Source {
   #progress: { atMs: number; newestNs: bigint };
   /** Newest unit of the leading track (the picture, or audio when there is none), placed or not. */
   #last: TimedUnit | null = null;
+  /** Units of the leading track in a row whose time did not go on. */
+  #stills = 0;
   /** A jump was seen, and the clock not tied again since. */
   #adrift = false;
   /** Changes that are not paid off by time yet. */
@@ -100,7 +105,8 @@ export class Source {
     if (last !== null && this.#isJump(last, timed, announced)) this.#adrift = true;
     if (this.#adrift) return "jump";
     const isStill = last !== null && timed.dtsTicks <= last.dtsTicks && timed.ptsTicks === last.ptsTicks;
-    return isStill ? "still" : "onward";
+    this.#stills = isStill ? this.#stills + 1 : 0;
+    return this.#stills > (this.opening.copies ? COPIED_STILLS_MAX : 0) ? "still" : "onward";
   }
 
   #isJump(last: TimedUnit, timed: TimedUnit, announced: boolean): boolean {
