@@ -2,11 +2,12 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isErrorCode, PlatformError } from "#base/errors.ts";
+import type { Ports } from "../supervisor/messages.ts";
 
 export type ClientOptions = Readonly<{ data?: string; url?: string; token?: string; json?: boolean }>;
 
 /** What `up` writes to RUN_FILE when it listens. */
-export type RunFile = Readonly<{ url: string; rtmpPort: number | null; pid: number; startedAt: string }>;
+export type RunFile = Ports & Readonly<{ url: string; pid: number; startedAt: string }>;
 export const RUN_FILE = "run.json";
 export const DATA_DEFAULT = ".continuity";
 

@@ -24,8 +24,8 @@ export async function up(options: Options & { json?: boolean }): Promise<void> {
   const runFile = join(config.data, RUN_FILE);
   try {
     const supervisor = await startSupervisor({ config, secrets: folder.secrets, clock, log });
-    const { url, rtmpPort } = supervisor.addresses;
-    const run: RunFile = { url: url ?? "", rtmpPort, pid: process.pid, startedAt: new Date().toISOString() };
+    const { url, ...ports } = supervisor.addresses;
+    const run: RunFile = { url: url ?? "", ...ports, pid: process.pid, startedAt: new Date().toISOString() };
     await writeFileDurably(runFile, `${JSON.stringify(run)}\n`);
     const { adminToken, publishKey } = folder.secrets;
     console.log(
@@ -43,12 +43,14 @@ export async function up(options: Options & { json?: boolean }): Promise<void> {
 }
 
 /** What these roles answer, and nothing else. */
-function welcome({ url, rtmpPort }: Addresses, { publishKey }: Secrets, config: Config): string {
+function welcome({ url, rtmpPort, rtmpsPort, httpsPort }: Addresses, { publishKey }: Secrets, config: Config): string {
   if (config.roles.length < ROLES.length)
     return [
       `Continuity is up: ${config.roles.join(", ")}.`,
       `  Address       ${url}`,
       ...(rtmpPort === null ? [] : [`  RTMP          port ${rtmpPort}`]),
+      ...(rtmpsPort === null ? [] : [`  RTMPS         port ${rtmpsPort}`]),
+      ...(httpsPort === null ? [] : [`  HTTPS         port ${httpsPort}`]),
       ...(config.roles.includes("control") ? [`  Console       ${url}/`] : []),
     ].join("\n");
   const rtmp = `rtmp://${new URL(url!).hostname}:${rtmpPort}/live/CHANNEL?key=${publishKey}`;
@@ -57,6 +59,7 @@ function welcome({ url, rtmpPort }: Addresses, { publishKey }: Secrets, config: 
     `  Console       ${url}/`,
     ...(config.demo ? [`  See it live   ${url}/watch/demo`] : []),
     `  Publish RTMP  ${rtmp}`,
+    ...(httpsPort === null ? [] : [`  With TLS      HTTPS port ${httpsPort}, RTMPS port ${rtmpsPort}`]),
     `  Publish TS    PUT ${url}/ingest/CHANNEL.mpegts?key=${publishKey}`,
     `  Watch         ${url}/watch/CHANNEL   or   ${url}/live/CHANNEL/index.m3u8`,
     "",

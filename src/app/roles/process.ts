@@ -14,6 +14,7 @@ import {
   type FromProcess,
   type Listen,
   type Peers,
+  type Ports,
   type ProcessName,
   type Secrets,
   type ToProcess,
@@ -35,12 +36,20 @@ export type RoleContext = Readonly<{
   supervisor: MessageChannelEnd;
 }>;
 
-export type StartedRole = Readonly<{ url: string; rtmpPort: number | null; close: () => Promise<void> }>;
+export type StartedRole = Ports & Readonly<{ url: string; close: () => Promise<void> }>;
 
 const INTERNAL_TOKEN_SECONDS = 600;
 
 export function runRole(name: ProcessName, start: (context: RoleContext) => Promise<StartedRole>): void {
-  let peers: Peers = { gatewayUrl: null, controlUrl: null, originUrls: [], rtmpPort: null, processes: {} };
+  let peers: Peers = {
+    gatewayUrl: null,
+    controlUrl: null,
+    originUrls: [],
+    rtmpPort: null,
+    rtmpsPort: null,
+    httpsPort: null,
+    processes: {},
+  };
   let started: Promise<StartedRole> | null = null;
   const say = (message: FromProcess) => void process.send?.(message);
   const leave = async () => {
@@ -81,8 +90,8 @@ export function runRole(name: ProcessName, start: (context: RoleContext) => Prom
       beat();
       started = start(context);
       started.then(
-        ({ url, rtmpPort }) => {
-          say({ kind: "listening", url, rtmpPort });
+        ({ url, rtmpPort, rtmpsPort, httpsPort }) => {
+          say({ kind: "listening", url, rtmpPort, rtmpsPort, httpsPort });
           module.flushCompileCache(); // else only at the end, and the next start would strip types again
         },
         (error) => {

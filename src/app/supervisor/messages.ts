@@ -12,13 +12,24 @@ export type Peers = Readonly<{
   controlUrl: string | null;
   originUrls: readonly string[];
   rtmpPort: number | null;
+  /** null without a certificate. */
+  rtmpsPort: number | null;
+  httpsPort: number | null;
   processes: Readonly<Record<string, number>>;
 }>;
 
 export type Secrets = Readonly<{ adminToken: string; publishKey: string; clusterSecret: Uint8Array }>;
 
-/** Where a process answers HTTP; port 0 takes a free one. */
-export type Listen = Readonly<{ host: string; port: number }>;
+/** Where a process answers HTTP, and HTTPS when it is reached from outside and there is a certificate; port 0 takes a
+ *  free one. */
+export type Listen = Readonly<{
+  host: string;
+  port: number;
+  https: Readonly<{ port: number; certificate: string; key: string }> | null;
+}>;
+
+/** Null: not of this process, or without a certificate. */
+export type Ports = Readonly<{ rtmpPort: number | null; rtmpsPort: number | null; httpsPort: number | null }>;
 
 export type ToProcess =
   | Readonly<{ kind: "start"; config: Config; secrets: Secrets; listen: Listen }>
@@ -31,7 +42,7 @@ export const ALIVE_EVERY_MS = 1000;
 export type FromProcess =
   /** Its event loop turns. */
   | Readonly<{ kind: "alive" }>
-  /** It answers at `url`; for the gateway also RTMP at `rtmpPort`. */
-  | Readonly<{ kind: "listening"; url: string; rtmpPort: number | null }>
+  /** It answers at `url`, and at the ports that it has. */
+  | Readonly<{ kind: "listening"; url: string } & Ports>
   /** It cannot start, and another try would fail the same way (port in use, say). */
   | Readonly<{ kind: "fatal"; code: string; message: string }>;

@@ -16,6 +16,7 @@ import {
   type FromProcess,
   type Listen,
   type Peers,
+  type Ports,
   type ProcessName,
   type Secrets,
   type ToProcess,
@@ -36,7 +37,7 @@ const WORKLOAD_ENTRIES: Record<Workload["role"], string> = {
 };
 const PROCESS_ENTRIES: Record<ProcessName, string> = { gateway: "../roles/gateway.ts", front: "../roles/front.ts" };
 
-export type Addresses = Readonly<{ url: string | null; rtmpPort: number | null }>;
+export type Addresses = Readonly<{ url: string | null }> & Ports;
 
 export interface Supervisor {
   /** Where the installation answers. */
@@ -48,7 +49,9 @@ export interface Supervisor {
 type Kept = {
   name: ProcessName;
   listen: Listen;
+  /** 0: a free one is taken, and kept from then on. */
   rtmpPort: number;
+  rtmpsPort: number;
   child: ChildProcess | null;
   url: string | null;
   sinceMs: number;
@@ -84,8 +87,18 @@ export async function startSupervisor(deps: {
       gatewayUrl: config.gatewayUrl ?? url("gateway"),
       controlUrl: config.controlUrl ?? (config.roles.includes("control") ? front : null),
       originUrls: origins,
-      rtmpPort: kept.find((entry) => entry.name === "gateway")?.rtmpPort || null,
+      ...ports(),
       processes: pids(),
+    };
+  }
+
+  function ports(): Ports {
+    const gateway = kept.find((entry) => entry.name === "gateway");
+    const https = kept.find((entry) => entry.listen.https !== null)?.listen.https;
+    return {
+      rtmpPort: gateway?.rtmpPort || null,
+      rtmpsPort: gateway?.rtmpsPort || null,
+      httpsPort: https?.port || null,
     };
   }
 
@@ -114,8 +127,10 @@ export async function startSupervisor(deps: {
         entry.silentLooks = 0;
         if (message.kind === "listening") {
           entry.url = message.url;
-          entry.listen = { ...entry.listen, port: Number(new URL(message.url).port) }; // a restart keeps the address
+          const https = entry.listen.https && { ...entry.listen.https, port: message.httpsPort! };
+          entry.listen = { ...entry.listen, https, port: Number(new URL(message.url).port) }; // a restart keeps the address
           entry.rtmpPort = message.rtmpPort ?? entry.rtmpPort;
+          entry.rtmpsPort = message.rtmpsPort ?? entry.rtmpsPort;
           tellPeers();
           resolve();
         } else if (message.kind === "fatal") {
@@ -132,7 +147,8 @@ export async function startSupervisor(deps: {
         if (!stopping) void restart(entry, code, signal);
       });
       child.send({ kind: "peers", peers: peers() } satisfies ToProcess);
-      const ownConfig = { ...config, rtmpPort: entry.rtmpPort };
+      const tls = config.tls && { ...config.tls, rtmpsPort: entry.rtmpsPort };
+      const ownConfig = { ...config, tls, rtmpPort: entry.rtmpPort };
       child.send({ kind: "start", config: ownConfig, secrets, listen: entry.listen } satisfies ToProcess);
     });
   }
@@ -176,26 +192,28 @@ export async function startSupervisor(deps: {
   const find = (name: ProcessName) => kept.find((entry) => entry.name === name);
   return {
     get addresses() {
-      return { url: find("front")?.url ?? find("gateway")?.url ?? null, rtmpPort: find("gateway")?.rtmpPort ?? null };
+      return { url: find("front")?.url ?? find("gateway")?.url ?? null, ...ports() };
     },
     stop,
   };
 }
 
 function processesOf(config: Config): Kept[] {
-  const { roles } = config;
+  const { roles, tls } = config;
   const entry = (name: ProcessName, listen: Listen): Kept => ({
     name,
     listen,
     rtmpPort: config.rtmpPort,
+    rtmpsPort: tls?.rtmpsPort ?? 0,
     child: null,
     url: null,
     sinceMs: 0,
     restarts: 0,
     silentLooks: 0,
   });
-  const inside = { host: "127.0.0.1", port: 0 }; // the front passes on to it
-  const outside = { host: config.host, port: config.port };
+  const inside = { host: "127.0.0.1", port: 0, https: null }; // the front passes on to it
+  const https = tls && { port: tls.httpsPort, certificate: tls.certificate, key: tls.key };
+  const outside = { host: config.host, port: config.port, https };
   const front = roles.includes("origin") || roles.includes("control");
   return [
     ...(roles.includes("gateway") ? [entry("gateway", front ? inside : outside)] : []),

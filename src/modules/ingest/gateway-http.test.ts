@@ -32,7 +32,7 @@ async function withGateway(limits: Partial<IngestLimits>, body: (house: House) =
     random: systemRandom(),
     log: silentLog,
     network: nodeNetwork(),
-    listen: { host: "127.0.0.1", rtmpPort: 0 },
+    listen: { host: "127.0.0.1", rtmpPort: 0, rtmps: null },
     authority: {
       authorize: async ({ channel, key }) => {
         if (key !== KEY) throw new PlatformError("publish.key_refused", "wrong key");

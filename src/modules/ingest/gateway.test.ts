@@ -62,7 +62,7 @@ class House {
       random,
       log: jsonLog("debug", {}, (line) => this.lines.push(line)),
       network: this.network,
-      listen: { host: "127.0.0.1", rtmpPort: 0 },
+      listen: { host: "127.0.0.1", rtmpPort: 0, rtmps: null },
       authority,
       journals,
       keys: jwtKeys(new Uint8Array(32).fill(7), clock),
