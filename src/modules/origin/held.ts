@@ -1,6 +1,7 @@
 // Media as the origin holds it, and its form in the journal. A record's media bytes are the segment itself, in the same
 // memory that is served: written once, copied once.
 import { PlatformError } from "#base/errors.ts";
+import { nsToTicks, ticksToNs } from "#media/time/rate.ts";
 
 export type HeldPart = Readonly<{
   startTicks: number;
@@ -37,6 +38,27 @@ export type HeldSegment = Readonly<{
 }>;
 
 export type SegmentHead = Omit<HeldSegment, "parts" | "bytes">;
+
+/** The first of `left` segments behind another of which nothing is known but that they were.
+ *  @param untilNs where they end together; null: nothing follows */
+export function gapAfter(last: HeldSegment, untilNs: bigint | null, left: number): SegmentHead {
+  const { timescale } = last;
+  const startTicks = last.startTicks + last.durationTicks;
+  const spanTicks = untilNs === null ? 0 : Math.floor((nsToTicks(untilNs, timescale) - startTicks) / left);
+  const durationTicks = untilNs === null ? last.targetDurationSeconds * timescale : Math.max(1, spanTicks);
+  return {
+    ...last,
+    ordinal: last.ordinal + 1,
+    msn: last.msn + 1,
+    startTicks,
+    durationTicks,
+    startNs: ticksToNs(startTicks, timescale),
+    boundaryNs: untilNs === null ? last.boundaryNs : ticksToNs(startTicks + durationTicks, timescale),
+    discontinuity: false,
+    discontinuitiesBefore: last.discontinuitiesBefore + (last.discontinuity ? 1 : 0),
+    gap: true,
+  };
+}
 
 type SizedPart = Omit<HeldPart, "bytes"> & Readonly<{ length: number }>;
 

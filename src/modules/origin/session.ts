@@ -13,6 +13,7 @@ import type { HeldSegment } from "./held.ts";
 import type { SessionJournal, SessionNote, StoredSession } from "./media-journal.ts";
 import type { OriginOptions } from "./options.ts";
 import { Saving } from "./saving.ts";
+import { passSilence } from "./silence.ts";
 import { Track, type TrackHost } from "./track.ts";
 import type { DecisionSource } from "./types.ts";
 
@@ -346,10 +347,19 @@ export class Session {
   tend(nowMs: number): void {
     this.saving.retry();
     if (this.outcome !== null || this.waitsFor !== null) return;
+    for (const track of this.tracks.values()) this.#passSilence(track, nowMs);
     const { abandonMs, lossWaitMs } = this.#deps.options;
     const patienceMs = this.#hurried ? Math.min(lossWaitMs, abandonMs) : abandonMs;
     const isOver = this.timeline.end !== null || this.#hurried;
     if (isOver && nowMs - this.#progressMs > patienceMs) this.seal("abandoned");
+  }
+
+  #passSilence(track: Track, nowMs: number): void {
+    const newest = Math.max(...this.#making());
+    const silentMs = nowMs - track.publishedMs;
+    if (!passSilence(track, this.timeline.era, newest, silentMs, this.#deps.options.abandonMs)) return;
+    this.#deps.log.warn("no sound", { rendition: track.name, msn: this.msnBase + track.nextOrdinal });
+    this.#published(track);
   }
 
   /** Nothing is published after this. */

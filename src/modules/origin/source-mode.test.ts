@@ -238,6 +238,25 @@ withHouse("sound alone, and one part per segment", {}, async (house) => {
   assert.doesNotMatch((await house.get("/live/news/index.m3u8")).text, /RESOLUTION|VIDEO-RANGE/);
 });
 
+withHouse(
+  "sound that just stops is gaps after a while, and goes on where it comes again",
+  { clock: fastClock(20), origin: { tendMs: 500 } },
+  async (house) => {
+    const session = new SourceSession(house, "s1", regularMedia(Array.from({ length: 8 }, () => 2 * TICKS)));
+    await session.open();
+    await session.push(0, 1);
+    for (const ordinal of [2, 3, 4, 5, 6, 7]) session.boundary(ordinal);
+    for (const ordinal of [1, 2, 3, 4, 5]) await session.send("vsource", session.parts("vsource", ordinal));
+    const sound = async () => (await house.get("/live/news/asource.m3u8")).text;
+    await until(async () => all(await sound(), "GAP") === 4);
+    assert.doesNotMatch((await house.get("/live/news/vsource.m3u8")).text, /GAP/);
+    for (const ordinal of [5, 6]) await session.send("asource", session.parts("asource", ordinal));
+    const text = await sound();
+    assert.deepEqual([all(text, "GAP"), uris(text).length], [4, 7]);
+    assert.deepEqual((await house.get(`/live/news/${uris(text)[6]}`)).body, session.bytes("asource", 6));
+  },
+);
+
 withHouse("an origin killed in the middle of it takes the open segment again from its start", {}, async (first) => {
   const session = new SourceSession(first, "s1", regularMedia(GOPS));
   await session.open();

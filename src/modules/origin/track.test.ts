@@ -2,12 +2,14 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import fc from "fast-check";
+import { PlatformError } from "#base/errors.ts";
 import { type Random, seededRandom } from "#base/random.ts";
 import type { Rendition } from "#media/ladder/rendition.ts";
 import type { Decision, EraOpened } from "#media/session-log/entries.ts";
 import { Timeline } from "#media/session-log/timeline.ts";
 import type { HeldSegment } from "./held.ts";
 import { planFor } from "./plan-for.ts";
+import { audio, video } from "./testing/harness.ts";
 import { COPIED_VIDEO, copiedAudio, type MadePart, SourceMedia, START_TICK, TICKS } from "./testing/source-media.ts";
 import { Track } from "./track.ts";
 
@@ -16,7 +18,10 @@ const AUDIO = copiedAudio("a1");
 const RENDITIONS: readonly Rendition[] = [
   COPIED_VIDEO,
   AUDIO,
-  copiedAudio("a2", { copied: true, samplesPerUnit: 1536, codec: "ac3" }),
+  copiedAudio("a2", { samplesPerUnit: 1536, codec: "ac3" }),
+  copiedAudio("a3", { samplesPerUnit: 120, codec: "opus" }),
+  video("v360", 360),
+  audio,
 ];
 
 const ERA: EraOpened = {
@@ -53,7 +58,7 @@ function someMedia(random: Random, segments: number): SourceMedia {
       tick += random.int(1500, 12_000);
     }
   }
-  return new SourceMedia(frames, boundaries, CELL, random.int(0, 1024));
+  return new SourceMedia(frames, boundaries, CELL, random.int(0, 1024), 0.96 + 0.08 * random.next());
 }
 
 /** A track, its log, and what was sealed. Chunks whose place the log has not told yet are kept, as a request would be. */
@@ -115,6 +120,21 @@ class Bench {
     this.track.advance();
   }
 
+  /** The same bytes, said to lie elsewhere. @returns 1 when they were refused at once */
+  sendWrong(part: MadePart, random: Random): number {
+    const off = random.int(1, part.duration - 1) * (random.next() < 0.5 ? 1 : -1);
+    const wrong = { ...part, start: part.start + off, first: random.next() < 0.3, last: random.next() < 0.3 };
+    const waiting = this.#waiting.length;
+    try {
+      this.send(wrong);
+    } catch (error) {
+      assert.ok(error instanceof PlatformError && error.code === "api.bad_request", `${error}`);
+      return 1;
+    }
+    this.#waiting.length = waiting; // its request would be given up
+    return 0;
+  }
+
   get waiting(): number {
     return this.#waiting.length;
   }
@@ -158,3 +178,33 @@ function swap<T>(list: T[], at: number, random: Random): void {
   const to = Math.min(list.length - 1, at + random.int(1, 12));
   [list[at], list[to]] = [list[to]!, list[at]!];
 }
+
+test("source mode: what fits nowhere is refused, or waits within its bound; what is right comes out all the same", () => {
+  const property = fc.property(fc.integer(), fc.constantFrom(...RENDITIONS), (seed, rendition) => {
+    const random = seededRandom(seed);
+    const media = someMedia(random, 5);
+    const bench = new Bench(rendition);
+    let refused = 0;
+    for (let ordinal = 0; ordinal < media.segments; ordinal += 1) {
+      bench.say(boundary(media, ordinal));
+      for (const part of media.parts(rendition, ordinal)) {
+        bench.send(part);
+        for (let i = random.int(0, 3); i > 0; i -= 1) refused += bench.sendWrong(part, random);
+      }
+    }
+    bench.say({ kind: "end", frame: media.boundaries[media.segments]!, reason: "publisher" });
+    for (let i = 0; i < 20; i += 1) {
+      bench.track.giveUpMissing(); // as a timer does
+      bench.track.advance();
+    }
+    assert.ok(bench.track.finished, "nothing waits for ever");
+    const whole = bench.sealed.filter((segment) => !segment.gap);
+    assert.ok(refused + bench.differs > 0);
+    for (const segment of whole) {
+      const made = media.parts(rendition, segment.ordinal);
+      assert.deepEqual(segment.bytes, Buffer.concat(made.map(({ bytes }) => bytes)));
+    }
+    assert.equal(whole.length, media.segments);
+  });
+  fc.assert(property, { numRuns: 200, seed: 12 });
+});

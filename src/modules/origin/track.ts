@@ -6,11 +6,11 @@ import type { CmafInit } from "#media/cmaf/read-init.ts";
 import { timescaleOf } from "#media/ladder/rendition.ts";
 import { OPEN_END } from "#media/session-log/stretch.ts";
 import type { Segment, Timeline } from "#media/session-log/timeline.ts";
-import { nsToTicks, spanNs, ticksToNs, timeOf } from "#media/time/rate.ts";
+import { spanNs, ticksToNs, timeOf } from "#media/time/rate.ts";
 import { Ahead, type Arrived } from "./ahead.ts";
 import { peakAtEnd } from "./bitrate.ts";
 import type { HeldPart, HeldSegment, SegmentHead } from "./held.ts";
-import { sealSegment } from "./held.ts";
+import { gapAfter, sealSegment } from "./held.ts";
 import { endOf, type NextPart, type Plan, type Progress } from "./plan.ts";
 import { planFor } from "./plan-for.ts";
 import { renditionOf } from "./planned-parts.ts";
@@ -268,7 +268,7 @@ export class Track {
     this.#append(head, parts);
   }
 
-  #append(head: SegmentHead, parts: readonly HeldPart[]): void {
+  #append(head: SegmentHead, parts: readonly HeldPart[]): HeldSegment {
     const { segment, record } = sealSegment(this.name, head, parts);
     this.growing = null;
     this.nextOrdinal = head.ordinal + 1;
@@ -278,6 +278,7 @@ export class Track {
     this.peakBitrate = Math.max(this.peakBitrate, peakAtEnd(this.listed));
     this.unsaved.add(head.ordinal);
     this.#host.sealed(this, segment, record);
+    return segment;
   }
 
   /** The parts between the last published one and the first that waits are lost: publish behind them. */
@@ -289,13 +290,13 @@ export class Track {
       if (first === null || plan.pick(segment, progress, this.#ahead)) return;
       const ordinal = this.#ordinalOf(first);
       const isHere = ordinal === segment.ordinal;
-      if (isHere && first.endsSegment && segment.end === OPEN_END) return; // nothing is missing but the log's word
       if (ordinal === null || ordinal < segment.ordinal || (isHere && first.part.startTicks < (endOf(progress) ?? 0))) {
         this.#ahead.remove(first); // cut elsewhere than what is there: no part will ever lead to it
         continue;
       }
       const missing = plan.missing(segment, progress, isHere ? first.part.startTicks : null);
       for (const part of missing) this.#grow(segment, part);
+      if (isHere && missing.length === 0 && first.endsSegment && segment.end === OPEN_END) return; // but the log's word
       if (isHere && missing.length === 0) this.#ahead.remove(first);
       else if (!isHere) this.#seal(segment, plan);
     }
@@ -313,15 +314,19 @@ export class Track {
     }
   }
 
+  /** Nothing more of its open segment will come. @returns false while the log does not say where that ends */
+  giveUpSegment(): boolean {
+    const now = this.#now();
+    if (now === null || now.segment.end === OPEN_END) return false;
+    const { segment, plan } = now;
+    for (const part of plan.missing(segment, this.#progress(segment), null)) this.#grow(segment, part);
+    this.#seal(segment, plan);
+    return true;
+  }
+
   /** Nothing will come any more: gaps up to the session's last number, so that all renditions end at the same one. */
   finish(lastMsn: number, msnBase: number): void {
-    while (!this.finished && this.nextOrdinal + msnBase <= lastMsn) {
-      const now = this.#now();
-      if (now === null || now.segment.end === OPEN_END) break;
-      for (const part of now.plan.missing(now.segment, this.#progress(now.segment), null))
-        this.#grow(now.segment, part);
-      this.#seal(now.segment, now.plan);
-    }
+    while (!this.finished && this.nextOrdinal + msnBase <= lastMsn && this.giveUpSegment());
     const last = this.listed.at(-1);
     if (!this.left && last && this.nextOrdinal + msnBase <= lastMsn)
       this.#appendGap(last, null, lastMsn + 1 - msnBase - this.nextOrdinal);
@@ -335,27 +340,7 @@ export class Track {
    *  @param untilNs where they end together; null: nothing follows */
   #appendGap(last: HeldSegment, untilNs: bigint | null, count: number): void {
     this.growing = null;
-    let at = last;
-    for (let left = count; left > 0; left -= 1) {
-      const startTicks = at.startTicks + at.durationTicks;
-      const spanTicks = untilNs === null ? 0 : (nsToTicks(untilNs, at.timescale) - startTicks) / left;
-      const durationTicks =
-        untilNs === null ? at.targetDurationSeconds * at.timescale : Math.max(1, Math.floor(spanTicks));
-      const head = {
-        ...at,
-        ordinal: at.ordinal + 1,
-        msn: at.msn + 1,
-        startTicks,
-        durationTicks,
-        startNs: ticksToNs(startTicks, at.timescale),
-        boundaryNs: untilNs === null ? at.boundaryNs : ticksToNs(startTicks + durationTicks, at.timescale),
-        discontinuity: false,
-        discontinuitiesBefore: at.discontinuitiesBefore + (at.discontinuity ? 1 : 0),
-        gap: true,
-      };
-      this.#append(head, []);
-      at = this.listed.at(-1)!;
-    }
+    for (let left = count, at = last; left > 0; left -= 1) at = this.#append(gapAfter(at, untilNs, left), []);
   }
 
   /** Take back what a journal held. Segments come in order. */

@@ -80,7 +80,7 @@ export class TestLogs implements DecisionSource {
   }
 }
 
-const video = (name: string, height: number): Rendition => ({
+export const video = (name: string, height: number): Rendition => ({
   kind: "video",
   copied: false,
   name,
@@ -95,7 +95,7 @@ const video = (name: string, height: number): Rendition => ({
   maxBitrate: 800_000,
 });
 
-const audio: Rendition = {
+export const audio: Rendition = {
   kind: "audio",
   copied: false,
   track: 2,

@@ -51,14 +51,16 @@ export class SourceMedia {
   readonly frames: readonly number[];
   readonly boundaries: readonly number[];
   readonly cell: number;
-  /** Where copied sound's frames lie: phase, and their distance. */
+  /** Where copied sound's frames lie, and how far their distance is from what the track says (drift that is spread). */
   readonly #phase: number;
+  readonly #stretch: number;
 
-  constructor(frames: readonly number[], boundaries: readonly number[], cell: number, phase = 333) {
+  constructor(frames: readonly number[], boundaries: readonly number[], cell: number, phase = 333, stretch = 1) {
     this.frames = frames;
     this.boundaries = boundaries;
     this.cell = cell;
     this.#phase = phase;
+    this.#stretch = stretch;
   }
 
   get segments(): number {
@@ -91,7 +93,7 @@ export class SourceMedia {
 
   #sound(rendition: Extract<Rendition, { kind: "audio" }>, from: number, to: number): Span[] {
     const rate = rendition.sampleRate;
-    const size = rendition.copied ? rendition.samplesPerUnit : 1024;
+    const size = rendition.copied ? Math.round(rendition.samplesPerUnit * this.#stretch) : 1024;
     const phase = rendition.copied ? this.#phase : 0;
     const at = (ticks: number) => {
       const exact = (ticks / TICKS) * rate; // below 1e14: a double is exact enough for a test that picks whole samples
