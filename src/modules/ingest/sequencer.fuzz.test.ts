@@ -19,7 +19,7 @@ const STREAMS = ["h264-bframes", "h264-open-gop", "h264-interlaced", "hevc", "au
 );
 const FLV = recorded("h264-aac.flv");
 
-const channel = { ...channelDefaults, name: "fuzz", origin: "auto" } as const;
+const LADDERS = ["auto", "passthrough", [{ copy: true }, { height: 360 }]] as const;
 
 function spoil(random: Random, bytes: Buffer): Buffer {
   const flips = random.int(0, 40);
@@ -35,9 +35,12 @@ function spoil(random: Random, bytes: Buffer): Buffer {
   return spoiled;
 }
 
-function bench() {
+function bench(random: Random) {
   const clock = simClock();
   const log = new CheckedLog();
+  const ladder = LADDERS[random.int(0, LADDERS.length)]!;
+  const copyFallback = random.next() < 0.7 ? "transcode" : "refuse";
+  const channel = { ...channelDefaults, name: "fuzz", origin: "auto", ladder, copyFallback } as const;
   return { clock, log, sequencer: new Sequencer({ clock, channel, sink: log }) };
 }
 
@@ -51,7 +54,7 @@ function finish({ clock, log, sequencer }: ReturnType<typeof bench>): void {
 }
 
 function transportStream(random: Random): number {
-  const subject = bench();
+  const subject = bench(random);
   const { clock, log, sequencer } = subject;
   for (let round = random.int(1, 4); round > 0; round -= 1) {
     const demuxer = mpegtsDemuxer((event) => sequencer.event(event));
@@ -72,7 +75,7 @@ function transportStream(random: Random): number {
 }
 
 function flashVideo(random: Random): number {
-  const subject = bench();
+  const subject = bench(random);
   const { clock, log, sequencer } = subject;
   const demuxer = flvDemuxer((event) => sequencer.event(event));
   sequencer.attach(demuxer.clock);

@@ -399,12 +399,14 @@ export class Sequencer {
   }
 
   #place(source: Source, timed: TimedUnit): void {
-    if (this.#pending) this.#beginPending(source, timed, this.#pending);
+    const isBegin = this.#pending !== null && canLead(this.#pending, timed);
+    if (isBegin && !this.#isOnItsWay(source, timed)) return;
+    if (isBegin) this.#beginPending(source, timed);
     const track = this.#trackOf(timed);
     const video = videoOf(this.#units.tracks);
     if (track === undefined || this.#isChanging(track)) this.#units.drop(timed);
-    else if (track.kind === "audio") this.#placeAudio(source, track, timed, video === null);
-    else if (track === video) this.#placeVideo(source, track, timed);
+    else if (track.kind === "audio") this.#placeAudio(source, track, timed, { leads: video === null, isBegin });
+    else if (track === video) this.#placeVideo(source, track, timed, isBegin);
     else this.#placeSmaller(source, track, timed);
     if (this.#output.problem && this.#output.copies) this.#cannotCopy(this.#output.problem);
   }
@@ -413,15 +415,12 @@ export class Sequencer {
     return this.#units.tracks.find(({ track }) => track === unit.track);
   }
 
-  /** The copied era that waits begins with this unit, if it can. */
-  #beginPending(source: Source, timed: TimedUnit, tracks: readonly Track[]): void {
-    const lead = videoOf(tracks) ?? audioOf(tracks);
-    if (lead?.track !== timed.unit.track || !isRefresh(lead, timed) || !this.#chosen) return;
-    const timeNs = source.clock.timeOf(timed.ptsTicks);
-    if (this.#needsRandomAccess || timeNs < this.#output.floorNs) return;
+  /** The copied era that waited begins with this unit. */
+  #beginPending(source: Source, timed: TimedUnit): void {
+    const tracks = this.#pending!;
     this.#pending = null;
     this.#setTracks(tracks);
-    this.#output.openEra(this.#plan(tracks, this.#chosen), timeNs);
+    this.#output.openEra(this.#plan(tracks, this.#chosen!), source.clock.timeOf(timed.ptsTicks));
   }
 
   /** Its parameters are others already than those that the open era copies. */
@@ -430,9 +429,9 @@ export class Sequencer {
     return this.#pending !== null && (next === undefined || !sameTracks([track], [next]));
   }
 
-  #placeVideo(source: Source, track: VideoTrack, timed: TimedUnit): void {
+  #placeVideo(source: Source, track: VideoTrack, timed: TimedUnit, isBegin: boolean): void {
     if (!this.#hasPlaceForVideo(source, track, timed)) return;
-    if (!this.#isOnItsWay(source, timed)) return;
+    if (!isBegin && !this.#isOnItsWay(source, timed)) return;
     if (!this.#video(source, track, timed)) return;
     this.#accepted(source, timed);
     this.#drift.follow(source.clock, timed, this.newestNs);
@@ -449,14 +448,19 @@ export class Sequencer {
   }
 
   #video({ clock }: Source, track: VideoTrack, timed: TimedUnit): boolean {
-    return this.#units.video(track, timed, clock.stampOf(timed.ptsTicks), clock.stampOf(timed.dtsTicks).timeNs);
+    return this.#units.video(track, timed, clock.pictureAt(timed.ptsTicks), clock.pictureAt(timed.dtsTicks).timeNs);
   }
 
-  #placeAudio(source: Source, track: AudioTrack, timed: TimedUnit, leads: boolean): void {
-    if (leads && !this.#isOnItsWay(source, timed)) return;
+  #placeAudio(
+    source: Source,
+    track: AudioTrack,
+    timed: TimedUnit,
+    { leads, isBegin }: { leads: boolean; isBegin: boolean },
+  ): void {
+    if (leads && !isBegin && !this.#isOnItsWay(source, timed)) return;
     if (!leads && this.#needsRandomAccess) this.#units.drop(timed);
     else if (!leads && this.#isEarly(source, timed, timed.arrivedMs)) this.#hold(timed);
-    else if (this.#units.audio(track, timed, source.clock.stampOf(timed.ptsTicks))) {
+    else if (this.#units.audio(track, timed, source.clock.soundAt(timed.ptsTicks))) {
       this.#accepted(source, timed);
       if (leads) this.#drift.follow(source.clock, timed, this.newestNs);
     }
@@ -572,4 +576,10 @@ function hasOnlyNewAudio(tracks: readonly Track[], { renditions }: EraOpened): b
   const audio = tracks.filter(({ kind }) => kind === "audio");
   const isKnown = ({ track }: Track) => renditions.some((own) => own.kind === "audio" && own.track === track);
   return audio.length > 0 && !audio.some(isKnown);
+}
+
+/** Whether an era with these tracks can begin with the unit. */
+function canLead(tracks: readonly Track[], timed: TimedUnit): boolean {
+  const lead = videoOf(tracks) ?? audioOf(tracks);
+  return lead?.track === timed.unit.track && isRefresh(lead, timed);
 }
