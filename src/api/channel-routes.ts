@@ -24,11 +24,15 @@ const tags = ["channels"];
 
 export function channelRoutes(app: FastifyInstance, deps: ChannelRouteDeps): void {
   const { channels, control, random, now } = deps;
+  const withInputs = <V extends object>({ channel }: StoredChannel, view: V) => ({
+    ...view,
+    inputStates: control.inputs(channel.name).map(({ channel: _, ...state }) => state),
+  });
 
   app.get(
     PATH,
     { schema: { tags, summary: "All channels, by name", response: answers(schemas.itemsOf(schemas.channel)) } },
-    () => ({ items: channels.list().map((entry) => channelView(entry)) }),
+    () => ({ items: channels.list().map((entry) => withInputs(entry, channelView(entry))) }),
   );
 
   app.post<{ Body: Static<typeof schemas.channelCreate> }>(
@@ -53,7 +57,10 @@ export function channelRoutes(app: FastifyInstance, deps: ChannelRouteDeps): voi
   app.get<Named>(
     `${PATH}/:name`,
     { schema: { tags, summary: "One channel", params: schemas.named, response: answers(schemas.channel) } },
-    (request, reply) => tagged(reply, existing(channels, request.params.name)),
+    (request, reply) => {
+      const entry = existing(channels, request.params.name);
+      return withInputs(entry, tagged(reply, entry));
+    },
   );
 
   app.put<Named & { Body: Wanted }>(

@@ -58,6 +58,38 @@ export const channelKey = Type.Object(
 /** Sessions whose publishers were disconnected. */
 export const kicked = Type.Object({ kicked: Type.Array(text) }, closed);
 
+/** How a port of the channel's own is doing; counters since it was opened. */
+export const inputState = Type.Object(
+  {
+    kind: words("tcp", "udp"),
+    host: text,
+    port: count,
+    state: words("opening", "listening", "connected", "stopped", "failed"),
+    error: Type.Union([Type.Null(), Type.Object({ code: text, message: text }, closed)]),
+    remote: textOrNull,
+    bytes: count,
+    datagrams: Type.Union([
+      Type.Null(),
+      Type.Object(
+        {
+          received: count,
+          encapsulation: Type.Union([Type.Null(), words("none", "rtp")]),
+          lost: count,
+          reordered: count,
+          stale: count,
+          ignored: count,
+          malformed: count,
+          overflowed: count,
+          dropped: Type.Union([Type.Null(), count]),
+          receiveBufferBytes: count,
+        },
+        closed,
+      ),
+    ]),
+  },
+  closed,
+);
+
 export const channel = Type.Object(
   {
     name: channelName,
@@ -68,6 +100,8 @@ export const channel = Type.Object(
     revision: text,
     playback: text,
     watch: text,
+    /** Where a channel is read. */
+    inputStates: Type.Optional(Type.Array(inputState)),
   },
   closed,
 );

@@ -7,6 +7,7 @@ import type { Log } from "#base/log.ts";
 import { CHANNEL_NAME, type Channel, channelDefaults } from "#media/channel.ts";
 import type { PublishRequest } from "#modules/ingest/types.ts";
 import { type ChannelKey, expiredAt, hashKey, isOf, sameHash } from "./channel-keys.ts";
+import { portRival } from "./input-ports.ts";
 import { example, readRequest, wrongKey } from "./publish-request.ts";
 
 export type StoredChannel = Readonly<{ channel: Channel; keys: readonly ChannelKey[] }>;
@@ -245,6 +246,15 @@ export async function createChannels(deps: {
       const rival = all().find((other) => other.channel.name !== name && other.channel.rtmpPath === rtmpPath);
       if (rtmpPath !== null && rival !== undefined)
         throw new PlatformError("api.conflict", `rtmpPath ${rtmpPath} leads to channel ${rival.channel.name} already.`);
+      const port = portRival(
+        entry.channel,
+        all().map(({ channel }) => channel),
+      );
+      if (port !== null)
+        throw new PlatformError(
+          "api.conflict",
+          `${port.input.kind} port ${port.input.port} is an input of channel ${port.owner} already: choose another.`,
+        );
       await change(name, entry);
     },
     async remove(name, revision) {

@@ -8,7 +8,7 @@ import type { Log } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import type { Channel } from "#media/channel.ts";
 import { taiToIso } from "#media/time/tai.ts";
-import type { GatewaySession, PublishAuthority, PublishRequest, Refusal } from "#modules/ingest/types.ts";
+import type { GatewaySession, InputState, PublishAuthority, PublishRequest, Refusal } from "#modules/ingest/types.ts";
 import type { Keys } from "#platform/keys/keys.ts";
 import type { Placement } from "#platform/placement/placement.ts";
 import type { Channels } from "./channels.ts";
@@ -66,6 +66,8 @@ export interface Control {
   workers(): WorkerView[];
   /** Newest first. */
   refusals(): RefusalView[];
+  /** How the channel's own ports are doing, as far as the gateway was heard. */
+  inputs(channel: string): readonly InputState[];
   status(): ControlStatus;
   /** End it. @throws PlatformError log.unknown_session, publish.unavailable */
   stopSession(id: string): Promise<void>;
@@ -98,6 +100,7 @@ export function createControl(deps: ControlDeps): Control {
   });
   let lastSessions: readonly GatewaySession[] = [];
   let lastRefusals: readonly Refusal[] = [];
+  let lastInputs: readonly InputState[] = [];
 
   function tell(deed: Deed): void {
     const { deed: what, ...facts } = deed;
@@ -178,6 +181,10 @@ export function createControl(deps: ControlDeps): Control {
       lastRefusals = gateway.refusals() ?? lastRefusals;
       const newest = lastRefusals.toSorted((a, b) => (a.atNs > b.atNs ? -1 : 1));
       return newest.map(({ atNs, ...rest }) => ({ at: taiToIso(atNs), ...rest }));
+    },
+    inputs(channel) {
+      lastInputs = gateway.inputs() ?? lastInputs;
+      return lastInputs.filter((input) => input.channel === channel);
     },
     status() {
       const connected = origins.map((origin) => ({ name: origin.name, connected: origin.sessions() !== null }));
