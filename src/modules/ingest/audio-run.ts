@@ -6,6 +6,7 @@
 // twice) starts a new run: a drift is mended long before it has gone that far.
 import { type AudioTrack, STRETCH_MAX } from "#media/session-log/entries.ts";
 import { indexAt, type Rate, timeOf } from "#media/time/rate.ts";
+import type { SoundStamp } from "./source-clock.ts";
 
 const NS_PER_SECOND = 1_000_000_000;
 
@@ -14,9 +15,6 @@ const RESYNC_NS = 60_000_000;
 
 /** A run that was further off for a whole second, always to the same side, is led back. */
 const OFF_NS = 20_000_000;
-
-/** What the container says of a unit: media time with all steps as a whole, and how much of it is steps. */
-export type AudioStamp = Readonly<{ timeNs: bigint; movedNs: bigint }>;
 
 export class AudioRun {
   readonly #samples: Rate;
@@ -59,7 +57,7 @@ export class AudioRun {
 
   /** Where the unit goes, without taking it. @param overNs what a step is to be spread over
    *  @returns index of its first sample; null when it overlaps what came before and must be dropped */
-  place({ timeNs, movedNs }: AudioStamp, overNs: bigint): number | null {
+  place({ timeNs, movedNs }: SoundStamp, overNs: bigint): number | null {
     if (this.#next === null) return this.#anew(timeNs, movedNs);
     if (movedNs !== this.#movedNs) {
       this.#owe(this.#samplesIn(Number(movedNs - this.#movedNs)), Number(overNs));

@@ -43,12 +43,12 @@ export class DriftSteps {
   follow(clock: SourceClock, { dtsTicks, arrivedNs }: TimedUnit, newestNs: bigint): void {
     this.#drift.observe(clock.anchoredTimeOf(dtsTicks), arrivedNs);
     const era = this.#output.era!;
-    const frameNs = timeOf(era.frameRate, 1);
-    const step = this.#drift.due(Number(frameNs));
+    const { num, den } = era.frameRate;
+    const step = this.#drift.due((den / num) * 1e9);
     const frame = step && this.#output.stepAt(newestNs);
     if (step === null || frame === null) return;
     const driftMs = this.#drift.behindNs / NS_PER_MS;
-    const moveNs = BigInt(step) * frameNs;
+    const moveNs = BigInt(step) * timeOf(era.frameRate, 1);
     clock.step(clockStep(era, frame, moveNs));
     this.#drift.stepped(Number(moveNs));
     this.#sink.append({ kind: "drift", frame, step });

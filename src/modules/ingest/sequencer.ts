@@ -401,7 +401,10 @@ export class Sequencer {
   #place(source: Source, timed: TimedUnit): void {
     const isBegin = this.#pending !== null && canLead(this.#pending, timed);
     if (isBegin && !this.#isOnItsWay(source, timed)) return;
-    if (isBegin) this.#beginPending(source, timed);
+    if (isBegin && !this.#beginPending(source, timed)) {
+      this.#units.drop(timed);
+      return;
+    }
     const track = this.#trackOf(timed);
     const video = videoOf(this.#units.tracks);
     if (track === undefined || this.#isChanging(track)) this.#units.drop(timed);
@@ -415,12 +418,15 @@ export class Sequencer {
     return this.#units.tracks.find(({ track }) => track === unit.track);
   }
 
-  /** The copied era that waited begins with this unit. */
-  #beginPending(source: Source, timed: TimedUnit): void {
+  /** The copied era that waited begins with this unit. @returns false when that comes too late */
+  #beginPending(source: Source, timed: TimedUnit): boolean {
     const tracks = this.#pending!;
+    const timeNs = source.clock.timeOf(timed.ptsTicks);
+    if (this.#units.isLate(timed.unit.track, this.#output.nearest(timeNs))) return false;
     this.#pending = null;
     this.#setTracks(tracks);
-    this.#output.openEra(this.#plan(tracks, this.#chosen!), source.clock.timeOf(timed.ptsTicks));
+    this.#output.openEra(this.#plan(tracks, this.#chosen!), timeNs);
+    return true;
   }
 
   /** Its parameters are others already than those that the open era copies. */

@@ -4,13 +4,19 @@ import type { DemuxClock } from "#media/demux.ts";
 
 const NS_PER_SECOND = 1_000_000_000n;
 
-/** Media time of ticks. */
-export type Stamp = Readonly<{
+/** Where a picture lies. */
+export type PictureStamp = Readonly<{
   /** Without the newest step. */
   timeNs: bigint;
-  /** What the newest step adds to a picture here: all at once, or a share that grows over the step's length. */
+  /** What that adds here: all at once, or a share that grows over the step's length. */
   spreadNs: bigint;
-  /** What all steps add from here on, as a whole: sound is spread by its own samples. */
+}>;
+
+/** Where sound should lie, which is moved there by its own samples. */
+export type SoundStamp = Readonly<{
+  /** With all steps, the newest as a whole. */
+  timeNs: bigint;
+  /** What they have added. */
   movedNs: bigint;
 }>;
 
@@ -76,19 +82,24 @@ export class SourceClock {
 
   /** Media time of unwrapped ticks. */
   timeOf(ticks: number): bigint {
-    const { timeNs, spreadNs } = this.stampOf(ticks);
+    const { timeNs, spreadNs } = this.pictureAt(ticks);
     return timeNs + spreadNs;
   }
 
-  stampOf(ticks: number): Stamp {
+  pictureAt(ticks: number): PictureStamp {
     const { fromNs, moveNs, lengthNs } = this.#step;
     const timeNs = this.anchoredTimeOf(ticks) + this.#movedNs;
     const sinceNs = timeNs - fromNs;
-    if (sinceNs < 0n) return { timeNs, spreadNs: 0n, movedNs: this.#movedNs };
-    let spreadNs = sinceNs >= lengthNs ? moveNs : (moveNs * sinceNs) / lengthNs;
+    if (sinceNs < 0n) return { timeNs, spreadNs: 0n };
+    const spreadNs = sinceNs >= lengthNs ? moveNs : (moveNs * sinceNs) / lengthNs;
     // Where a picture is dropped, those after the step come closer; none gets in front of what the step began with.
-    if (sinceNs + spreadNs < 0n) spreadNs = -sinceNs;
-    return { timeNs, spreadNs, movedNs: this.#movedNs + moveNs };
+    return { timeNs, spreadNs: sinceNs + spreadNs < 0n ? -sinceNs : spreadNs };
+  }
+
+  soundAt(ticks: number): SoundStamp {
+    const timeNs = this.anchoredTimeOf(ticks) + this.#movedNs;
+    const addedNs = timeNs < this.#step.fromNs ? 0n : this.#step.moveNs;
+    return { timeNs: timeNs + addedNs, movedNs: this.#movedNs + addedNs };
   }
 
   /** Milliseconds between two unwrapped values. */

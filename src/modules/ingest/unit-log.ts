@@ -13,7 +13,7 @@ import type { TimedUnit } from "./opening.ts";
 import type { Output } from "./output.ts";
 import type { EntrySink } from "./output-side.ts";
 import { audioOf, videoOf } from "./plan-era.ts";
-import type { Stamp } from "./source-clock.ts";
+import type { PictureStamp, SoundStamp } from "./source-clock.ts";
 
 /** Audio that far from everything else belongs to another clock. */
 const ASTRAY_NS = 3_000_000_000n;
@@ -107,13 +107,14 @@ export class UnitLog {
 
   /** @param shown where the source's clock has its presentation @param decodeNs its decoding, without the newest step
    *  @returns whether it was appended; else it was dropped and counted */
-  video(track: VideoTrack, timed: TimedUnit, { timeNs, spreadNs }: Stamp, decodeNs: bigint): boolean {
+  video(track: VideoTrack, timed: TimedUnit, { timeNs, spreadNs }: PictureStamp, decodeNs: bigint): boolean {
     const leads = track === videoOf(this.#tracks);
     const { randomAccess, payload } = timed.unit;
     const isRefresh = () => isInstantRefresh(track.codec, payload);
     const stamped = { track: track.track, timeNs, decodeNs, spreadNs, leads, randomAccess, isRefresh };
-    const isLate = this.#isLate(track.track, this.#output.nearest(timeNs) + spreadNs);
-    const placed = isLate ? null : this.#output.place(stamped);
+    const isLate = this.isLate(track.track, this.#output.nearest(timeNs) + spreadNs);
+    const isAstray = !leads && (!this.isVideoComing(timed.arrivedMs) || this.#isFar(timeNs));
+    const placed = isLate || isAstray ? null : this.#output.place(stamped);
     if (placed === null) {
       this.drop(timed);
       return false;
@@ -124,16 +125,17 @@ export class UnitLog {
   }
 
   /** @param stamp what the container's clock says @returns as `video` */
-  audio(track: AudioTrack, timed: TimedUnit, stamp: Stamp): boolean {
+  audio(track: AudioTrack, timed: TimedUnit, stamp: SoundStamp): boolean {
     const run = this.#runOf(track);
-    const index = this.#isAstray(timed, stamp.timeNs) ? null : run.place(stamp, this.#segmentNs);
+    const spreadNs = this.#segmentNs;
+    const index = this.#isAstray(timed, stamp.timeNs) ? null : run.place(stamp, spreadNs);
     const timeNs = index === null ? null : run.timeOf(index);
     const endNs = index === null ? 0n : run.timeOf(index + track.samplesPerUnit);
-    if (index === null || timeNs === null || endNs <= this.#output.floorNs || this.#isLate(track.track, timeNs)) {
+    if (index === null || timeNs === null || endNs <= this.#output.floorNs || this.isLate(track.track, timeNs)) {
       this.drop(timed);
       return false;
     }
-    run.took(index, this.#segmentNs);
+    run.took(index, spreadNs);
     const leads = videoOf(this.#tracks) === null && track === audioOf(this.#tracks);
     if (leads) this.#output.lead(timeNs, endNs);
     const damaged = this.#damaged.delete(track.track) || timed.unit.damaged;
@@ -161,7 +163,7 @@ export class UnitLog {
   }
 
   /** Another track is so far ahead that readers need not expect this one any more. */
-  #isLate(track: number, timeNs: bigint): boolean {
+  isLate(track: number, timeNs: bigint): boolean {
     for (const [other, newestNs] of this.#newestNs)
       if (other !== track && newestNs - timeNs > INTERLEAVE_MAX_NS) return true;
     return false;
@@ -179,10 +181,15 @@ export class UnitLog {
     return aheadNs > INTERLEAVE_MAX_NS && aheadNs <= AHEAD_NS_MAX;
   }
 
+  /** Of another clock. */
+  #isFar(timeNs: bigint): boolean {
+    const aheadNs = timeNs - this.newestNs;
+    return aheadNs > ASTRAY_NS || aheadNs < -ASTRAY_NS;
+  }
+
   #isAstray({ arrivedMs }: TimedUnit, clockNs: bigint): boolean {
     if (this.#newestNs.size === 0) return false;
-    const aheadNs = clockNs - this.newestNs;
-    if (aheadNs > ASTRAY_NS || aheadNs < -ASTRAY_NS) return true;
+    if (this.#isFar(clockNs)) return true;
     return this.isVideoComing(arrivedMs) && clockNs - this.#newestNs.get(this.#video.track!)! > INTERLEAVE_MAX_NS;
   }
 
