@@ -10,7 +10,8 @@ import type { SourceState } from "./source-output.ts";
 /** More positions than a second of any stream has: after a crash, numbers go on above all that were handed out. */
 const POSITIONS_SKIPPED = 1_000_000;
 
-/** Progress is told each second; copied pictures of that second may be with readers already, and no tick is given twice. */
+/** Progress is told each second; pictures of that second may be with readers already, and no frame is given twice, nor is it
+ *  a hole and a picture. */
 const UNTOLD_SECONDS = 2;
 
 export function restoredLog({ decisions, progress }: Remembered): {
@@ -38,7 +39,8 @@ export function stateOf({ decisions, progress }: Remembered): RestoredSession | 
 }
 
 function gridState(era: EraOpened, since: readonly Decision[], told: number): GridState {
-  return { era, next: Math.max(era.frame, told, ...since.map(frameOf)) };
+  const untold = Math.ceil((UNTOLD_SECONDS * era.rate.num) / era.rate.den);
+  return { era, next: Math.max(era.frame, told, ...since.map(frameOf)) + untold };
 }
 
 function sourceState(era: EraOpened, since: readonly Decision[], told: number): SourceState {
