@@ -19,6 +19,7 @@ const seconds = isFull ? 30 : 9;
 const joins = isFull ? 20 : 2;
 const seed = Number(process.env.SEED ?? 1);
 const av = nodeAv();
+process.env.SVT_LOG = "1"; // the AV1 encoder that makes a source greets at length otherwise
 const burners: ChildProcess[] = [];
 
 before(() => {

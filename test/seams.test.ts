@@ -16,7 +16,8 @@ import {
 } from "#modules/transcode/testing/session-log.ts";
 import { nodeAv } from "#platform/av/drivers/node-av.ts";
 import { decodePictures, decodeSound, psnr } from "#platform/av/testing/decode.ts";
-import { makeAudio, makeVideo, type SourceVideo, sceneSamples } from "#platform/av/testing/source.ts";
+import { makeVideo, type SourceVideo } from "#platform/av/testing/source.ts";
+import { makeAudio, sceneSamples } from "#platform/av/testing/source-audio.ts";
 
 const av = nodeAv();
 const SIZE = { width: 320, height: 180 };

@@ -51,10 +51,11 @@ export function assertSameFrom(
   log: readonly Positioned<Entry>[],
 ): number {
   const era = timelineOf(log).eraOf(from.era);
+  const isSound = new Set(era.renditions.filter(({ kind }) => kind === "audio").map(({ name }) => name));
   const starts = new Map<string, number>();
   for (const { track, segmentStartTicks } of reference.parts) {
     // The first segment of each track that begins at or after the join.
-    const seconds = segmentStartTicks / (track === "audio" ? 48_000 : era.rate.num);
+    const seconds = segmentStartTicks / (isSound.has(track) ? 48_000 : era.rate.num);
     const joinSeconds = (from.start * era.rate.den) / era.rate.num;
     if (seconds >= joinSeconds && segmentStartTicks < (starts.get(track) ?? Number.POSITIVE_INFINITY))
       starts.set(track, segmentStartTicks);

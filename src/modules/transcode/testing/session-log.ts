@@ -16,7 +16,8 @@ import type {
 } from "#media/session-log/entries.ts";
 import { indexAt, type Rate, rate, timeOf } from "#media/time/rate.ts";
 import { partFrames, partTargetMs, segmentFrames, targetDurationSeconds } from "#media/time/segmentation.ts";
-import type { SourceAudio, SourceVideo } from "#platform/av/testing/source.ts";
+import type { SourceVideo } from "#platform/av/testing/source.ts";
+import type { SourceAudio } from "#platform/av/testing/source-audio.ts";
 import type { CmafSink, LogSource } from "../types.ts";
 
 export function videoRung(height: number, over: Partial<VideoRendition> = {}): VideoRendition {
@@ -56,6 +57,13 @@ export type LogSettings = Readonly<{
   sourceRate?: Rate;
   size: Readonly<{ width: number; height: number }>;
   interlaced?: boolean;
+  rotation?: VideoTrack["rotation"];
+  range?: VideoTrack["range"];
+  /** More audio tracks, numbered from 3. */
+  otherAudio?: readonly SourceAudio[];
+  /** Units of audio from this one on, counted from the first, follow each other by so many samples more or less, for as
+   *  many units. */
+  spread?: Readonly<{ unit: number; units: number; samples: number }>;
   audioFormat?: Readonly<{ sampleRate: number; channels: number }>;
   renditions: readonly Rendition[];
   segmentMs?: number;
@@ -95,7 +103,11 @@ export function buildLog(settings: LogSettings): Positioned<Entry>[] {
     renditions,
   };
   const anchorNs = timeOf(r, first);
-  const tracks = [...(video ? [videoTrack(settings, video)] : []), ...(audio ? [audioTrack(settings, audio)] : [])];
+  const audios = [...(audio ? [audio] : []), ...(settings.otherAudio ?? [])];
+  const tracks = [
+    ...(video ? [videoTrack(settings, video)] : []),
+    ...audios.map((source, i) => audioTrack(settings, source, 2 + i)),
+  ];
   const opening: Decision[] = [
     {
       kind: "session",
@@ -113,13 +125,11 @@ export function buildLog(settings: LogSettings): Positioned<Entry>[] {
   ];
   const units = [
     ...(video ? videoUnits(settings, video, anchorNs) : []),
-    ...(audio ? audioUnits(settings, audio, anchorNs) : []),
+    ...audios.flatMap((source, i) => audioUnits(settings, source, anchorNs, 2 + i)),
   ];
   units.sort((a, b) => (a.decodeNs < b.decodeNs ? -1 : a.decodeNs > b.decodeNs ? 1 : a.track - b.track));
   const entries: Entry[] = [...opening, ...withDecisions(settings, units, first)];
-  const frames = video
-    ? video.units.length
-    : Math.floor(((audio?.units.length ?? 0) * 1024 * r.num) / (48_000 * r.den));
+  const frames = video ? video.units.length : Math.floor((secondsOf(audio) * r.num) / r.den);
   entries.push({
     kind: "end",
     frame: first + Math.round((frames * r.num * sourceOf(settings).den) / (r.den * sourceOf(settings).num)),
@@ -132,7 +142,15 @@ function sourceOf({ sourceRate, rate: r }: LogSettings): Rate {
   return sourceRate ?? r;
 }
 
-function videoTrack({ size, interlaced = false, rate: r }: LogSettings, { codec, config }: SourceVideo): VideoTrack {
+/** 48 kHz whatever the source has: an end that lies somewhere inside of the last segment. */
+function secondsOf(audio: SourceAudio | null): number {
+  return ((audio?.units.length ?? 0) * (audio?.samplesPerUnit ?? 0)) / 48_000;
+}
+
+function videoTrack(
+  { size, interlaced = false, rate: r, rotation = 0, range = "SDR" }: LogSettings,
+  { codec, config }: SourceVideo,
+): VideoTrack {
   return {
     track: 1,
     kind: "video",
@@ -143,14 +161,15 @@ function videoTrack({ size, interlaced = false, rate: r }: LogSettings, { codec,
     declaredRate: r,
     interlaced,
     bitDepth: 8,
-    range: "SDR",
-    rotation: 0,
+    range,
+    rotation,
   };
 }
 
-function audioTrack({ audioFormat }: LogSettings, { config }: SourceAudio): AudioTrack {
+function audioTrack({ audioFormat }: LogSettings, source: SourceAudio, track: number): AudioTrack {
+  const { codec, config, samplesPerUnit } = source;
   const { sampleRate, channels } = audioFormat ?? { sampleRate: 48_000, channels: 2 };
-  return { track: 2, kind: "audio", codec: "aac", config, sampleRate, channels, samplesPerUnit: 1024, language: "und" };
+  return { track, kind: "audio", codec, config, sampleRate, channels, samplesPerUnit, language: "und" };
 }
 
 function videoUnits(settings: LogSettings, { units }: SourceVideo, anchorNs: bigint): Unit[] {
@@ -200,15 +219,21 @@ function damaged(payload: Uint8Array, chance: number): Uint8Array | null {
   return copy.fill(0x5a, from, Math.min(copy.length, from + 188));
 }
 
-function audioUnits(settings: LogSettings, { units }: SourceAudio, anchorNs: bigint): Unit[] {
+function audioUnits(settings: LogSettings, source: SourceAudio, anchorNs: bigint, track: number): Unit[] {
+  const { units, samplesPerUnit } = source;
   const sampleRate = settings.audioFormat?.sampleRate ?? 48_000;
   const grid = rate(sampleRate);
   const first = indexAt(grid, anchorNs);
   return units.map((payload, i) => {
-    const timeNs = timeOf(grid, first + i * 1024);
+    const index = first + i * samplesPerUnit + movedBy(settings, i);
+    const timeNs = timeOf(grid, index);
     const rest = { randomAccess: true, damaged: false, arrivedNs: timeNs + 30_000_000n, payload };
-    return { kind: "unit", track: 2, index: first + i * 1024, timeNs, decodeNs: timeNs, ...rest };
+    return { kind: "unit", track, index, timeNs, decodeNs: timeNs, ...rest };
   });
+}
+
+function movedBy({ spread }: LogSettings, unit: number): number {
+  return spread === undefined ? 0 : spread.samples * Math.min(spread.units, Math.max(0, unit - spread.unit));
 }
 
 /** The hole takes its units away (and those up to the next key frame after it), the splice stands before its frame. */
