@@ -8,6 +8,7 @@ import { simClock } from "#base/clock.ts";
 import { type Random, seededRandom } from "#base/random.ts";
 import { type Channel, channelDefaults } from "#media/channel.ts";
 import type { DemuxEvent } from "#media/demux.ts";
+import type { Track } from "#media/session-log/entries.ts";
 import { Timeline } from "#media/session-log/timeline.ts";
 import { rate, STANDARD_RATES } from "#media/time/rate.ts";
 import { Sequencer } from "./sequencer.ts";
@@ -58,8 +59,34 @@ function spoiled(random: Random, seconds: number): { due: Due[]; clock: typeof F
     else if (random.next() < 0.0005) due.push({ atMs, event: { kind: "clock-jump" } });
     else due.push({ atMs, event: { ...unit, ptsTicks: move(unit.ptsTicks), dtsTicks: move(unit.dtsTicks) } });
   }
+  if (random.next() < 0.3) due.push(...smaller(random, due));
+  const all = due.some(({ event }) => event.kind === "unit" && event.track === SMALL) ? [...tracks, small] : tracks;
+  for (let changes = random.next() < 0.3 ? random.int(1, 4) : 0; changes > 0; changes -= 1)
+    due.push({
+      atMs: random.next() * seconds * 1000,
+      event: tracksEvent(...all.map((track) => changed(random, track))),
+    });
   due.sort((a, b) => a.atMs - b.atMs);
-  return { due, clock, tracks: { kind: "tracks", tracks, complete: random.next() < 0.8 } };
+  return { due, clock, tracks: { kind: "tracks", tracks: all, complete: random.next() < 0.8 } };
+}
+
+const SMALL = 7;
+const small = { ...videoTrack(null, 640, 360), track: SMALL };
+
+/** The same pictures smaller, a little earlier or later, some of them lost. */
+function smaller(random: Random, due: readonly Due[]): Due[] {
+  const lateMs = random.next() * 600 - 300;
+  return due.flatMap(({ atMs, event }) => {
+    if (event.kind !== "unit" || event.track !== 0 || random.next() < 0.02) return [];
+    return [{ atMs: Math.max(0, atMs + lateMs), event: { ...event, track: SMALL } }];
+  });
+}
+
+/** Other parameters, or those of before. */
+function changed(random: Random, track: Track): Track {
+  if (random.next() < 0.5) return track;
+  if (track.kind === "video") return { ...track, width: pick(random, [640, 1280, 1920]) };
+  return { ...track, channels: pick(random, [1, 2]), codec: pick(random, ["aac", "mp2"]) };
 }
 
 function run(seed: number, ladder: Channel["ladder"] = "auto"): void {

@@ -422,7 +422,8 @@ export class Sequencer {
   #beginPending(source: Source, timed: TimedUnit): boolean {
     const tracks = this.#pending!;
     const timeNs = source.clock.timeOf(timed.ptsTicks);
-    if (this.#units.isLate(timed.unit.track, this.#output.nearest(timeNs))) return false;
+    if (this.#units.isLate(timed.unit.track, this.#output.nearest(timeNs)) || !this.#output.isFree(timeNs))
+      return false;
     this.#pending = null;
     this.#setTracks(tracks);
     this.#output.openEra(this.#plan(tracks, this.#chosen!), timeNs);

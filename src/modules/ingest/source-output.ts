@@ -40,6 +40,8 @@ export class SourceOutput implements OutputSide {
   readonly #fresh = new Set<number>();
   /** Where the newest picture ends, as far as anybody knows; in a hole, where that ends. */
   #next = 0;
+  /** Nothing may begin before it: sound went on alone up to there. */
+  #settled = 0;
   /** The newest boundary has begun with the picture that was placed last. */
   #isBegun = false;
   /** The newest boundary is the end of a hole, or the begin of one. */
@@ -98,7 +100,7 @@ export class SourceOutput implements OutputSide {
 
   cut(timeNs: bigint, cut: Cut): bigint {
     const { ticks } = this.#era;
-    const tick = ticks.nearest(timeNs, this.#least);
+    const tick = ticks.nearest(timeNs, this.#free);
     this.#begins = { tick, cut };
     this.#floorNs = this.#instant(tick);
     return this.#floorNs;
@@ -109,7 +111,8 @@ export class SourceOutput implements OutputSide {
   }
 
   isFree(timeNs: bigint): boolean {
-    return this.nearest(timeNs) >= this.#floorNs;
+    const { ticks } = this.#era;
+    return this.nearest(timeNs) >= this.#floorNs && ticks.of(timeNs) + ticks.perFrame > this.#least;
   }
 
   stepAt(): number | null {
@@ -128,10 +131,8 @@ export class SourceOutput implements OutputSide {
     const tick = row.free(begun);
     if (this.#instant(tick) < this.#floorNs) return null;
     const decode = row.take(tick, Math.min(tick, ticks.of(picture.decodeNs) + spread));
-    if (picture.leads) {
-      this.#next = Math.max(this.#next, tick + ticks.perFrame);
-      this.#isBegun = this.#boundary !== before;
-    }
+    this.#next = Math.max(this.#next, tick + ticks.perFrame);
+    if (picture.leads) this.#isBegun = this.#boundary !== before;
     this.#look(this.#instant(tick));
     return { index: tick, timeNs: this.#instant(tick), decodeNs: this.#instant(decode) };
   }
@@ -144,7 +145,7 @@ export class SourceOutput implements OutputSide {
       const { tick } = this.#begins;
       const hasBegun = !this.#inHole && this.#boundary?.frame === tick; // with silence, as it begins an era
       const isLater = !hasBegun && 2n * startNs > this.#instant(tick) + endNs;
-      this.#resume(Math.max(isLater ? indexAt(rate, startNs) : tick, this.#least));
+      this.#resume(Math.max(isLater ? indexAt(rate, startNs) : tick, this.#free));
     } else if (middle >= this.#mark) {
       const passed = Math.floor((middle - frame) / segmentFrames);
       this.#bound(frame + passed * segmentFrames, false);
@@ -161,7 +162,8 @@ export class SourceOutput implements OutputSide {
   /** Audio went on alone up to there: the newest picture stands that long, or nobody could place its successor. */
   settleTo(timeNs: bigint): void {
     this.#look(timeNs);
-    this.#next = Math.max(this.#next, indexAt(this.#era.era.rate, timeNs));
+    this.#settled = indexAt(this.#era.era.rate, timeNs);
+    this.#next = Math.max(this.#next, this.#settled);
   }
 
   holeUntil(nowNs: bigint): void {
@@ -183,10 +185,15 @@ export class SourceOutput implements OutputSide {
     return timeOf(this.#era.era.rate, tick);
   }
 
-  /** First tick at which something new may begin. */
+  /** First tick at which a picture can begin something. */
   get #least(): number {
-    if (this.#inHole) return this.#next;
-    return Math.max(this.#next, ...[...this.#rows.values()].map(({ highest }) => highest + 1));
+    const highest = [...this.#rows.values()].map((row) => row.highest + 1);
+    return Math.max(this.#settled, this.#inHole ? this.#next : 0, ...highest);
+  }
+
+  /** The same, and the newest picture has stood as long as others. */
+  get #free(): number {
+    return Math.max(this.#next, this.#least);
   }
 
   /** Where the next segment should begin: each N, counted from the era's first picture. */
@@ -207,7 +214,6 @@ export class SourceOutput implements OutputSide {
     if (begins) {
       if (!picture.randomAccess || !picture.isRefresh()) return null;
       const { perFrame } = this.#era.ticks;
-      if (stamped + perFrame < begins.tick) return null;
       const tick = Math.abs(stamped - begins.tick) < perFrame ? begins.tick : Math.max(stamped, begins.tick);
       return this.#resume(Math.max(tick, this.#inHole ? this.#next : this.#highest(picture.track) + 1));
     }
@@ -307,6 +313,7 @@ export class SourceOutput implements OutputSide {
   #enter(era: EraOpened, ticks: FrameTicks): bigint {
     this.#open = { era, ticks };
     this.#rows = new Map();
+    this.#settled = 0;
     this.#fresh.clear();
     this.#boundary = null;
     this.#sink.append(era);

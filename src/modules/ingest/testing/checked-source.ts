@@ -72,7 +72,7 @@ export class CheckedSource {
       assert.ok(isRefresh, "a smaller picture begins with a refresh");
       this.#fresh.add(unit.track);
     }
-    this.next = Math.max(this.next, unit.index + 1);
+    if (unit.track === leader?.track) this.next = Math.max(this.next, unit.index + 1);
   }
 
   #pictures = 0;
