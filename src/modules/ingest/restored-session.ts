@@ -48,7 +48,11 @@ function sourceState(era: EraOpened, since: readonly Decision[], told: number): 
   const hole = since.findLast((entry) => entry.kind === "hole");
   const inHole = boundary !== null && hole?.to === boundary.frame && told <= boundary.frame;
   const known = Math.max(era.frame, told, ...since.map(frameOf));
-  return { era, next: inHole ? known : known + UNTOLD_SECONDS * era.rate.num, boundary, inHole };
+  if (inHole) return { era, next: known, boundary, inHole };
+  // Beyond its longest a segment was not continued: there is nothing untold.
+  const most = (boundary?.frame ?? era.frame) + era.targetDurationSeconds * era.rate.num;
+  const next = Math.max(known, Math.min(most, known + UNTOLD_SECONDS * era.rate.num));
+  return { era, next, boundary, inHole };
 }
 
 /** First frame after what a decision is about; 0 when it is about none. */
