@@ -120,6 +120,10 @@ export class OutputGrid implements OutputSide {
     return segmentStart(free + segmentFrames - 1, segmentFrames);
   }
 
+  wouldBreak(): null {
+    return null;
+  }
+
   place(picture: Stamped): Placed | null {
     const timeNs = picture.timeNs + picture.spreadNs;
     const decodeNs = picture.decodeNs + picture.spreadNs;

@@ -62,6 +62,8 @@ export interface OutputSide {
   /** The segment boundary from which on media time can be moved. On the grid the next one, with nothing given at it or after
    *  it, nor before `afterNs`; of copied media the one that has begun with the newest unit. Null while there is none. */
   stepAt(afterNs: bigint): number | null;
+  /** Why the open segment could not end as it must with the leader's picture of that time in it. */
+  wouldBreak(timeNs: bigint): CopyProblem | null;
   /** Null when its place is past, or it cannot begin what must begin. What it is the first of is in the log then. */
   place(picture: Stamped): Placed | null;
   /** Audio that leads, since there is no picture, is about to be appended: [startNs, endNs). */

@@ -95,6 +95,10 @@ export class Output {
     return this.#open.stepAt(afterNs);
   }
 
+  wouldBreak(timeNs: bigint): CopyProblem | null {
+    return this.#open.wouldBreak(timeNs);
+  }
+
   place(picture: Stamped): Placed | null {
     return this.#open.place(picture);
   }

@@ -439,6 +439,13 @@ export class Sequencer {
   #placeVideo(source: Source, track: VideoTrack, timed: TimedUnit, isBegin: boolean): void {
     if (!this.#hasPlaceForVideo(source, track, timed)) return;
     if (!isBegin && !this.#isOnItsWay(source, timed)) return;
+    const breaks = isRefresh(track, timed) ? null : this.#output.wouldBreak(source.clock.timeOf(timed.ptsTicks));
+    if (breaks) this.#cannotCopy(breaks);
+    if (this.#refusal) this.#units.drop(timed);
+    else this.#putOut(source, track, timed);
+  }
+
+  #putOut(source: Source, track: VideoTrack, timed: TimedUnit): void {
     if (!this.#video(source, track, timed)) return;
     this.#accepted(source, timed);
     this.#drift.follow(source.clock, timed, this.newestNs);

@@ -115,6 +115,14 @@ export class SourceOutput implements OutputSide {
     return this.nearest(timeNs) >= this.#floorNs && ticks.of(timeNs) + ticks.perFrame > this.#least;
   }
 
+  wouldBreak(timeNs: bigint): CopyProblem | null {
+    if (this.#begins || this.#inHole) return null;
+    const { ticks } = this.#era;
+    const end = ticks.of(timeNs) + ticks.perFrame;
+    if (this.#spanMs(this.#boundary!.frame, end) <= this.#longestMs) return null;
+    return this.#openPoints > 0 ? "open_gop" : "gop_too_long";
+  }
+
   stepAt(): number | null {
     return this.#isBegun && !this.#begins ? this.#boundary!.frame : null;
   }
