@@ -30,7 +30,7 @@ function rungsOf(width: number, height: number): VideoRendition[] {
     range: "SDR",
     rotation: 0,
   };
-  return planLadder(source, null, "auto", rate(30)).filter(isEncodedVideo);
+  return planLadder([source], "auto", rate(30)).filter(isEncodedVideo);
 }
 
 export async function cost(folder: string, seconds: number, minutes: number): Promise<Figure[]> {

@@ -58,6 +58,17 @@ export const channelKey = Type.Object(
 /** Sessions whose publishers were disconnected. */
 export const kicked = Type.Object({ kicked: Type.Array(text) }, closed);
 
+/** How a pull of the channel is doing. */
+export const pullState = Type.Object(
+  {
+    kind: words("pull"),
+    url: textOrNull,
+    state: words("idle", "opening", "connected", "waiting"),
+    detail: textOrNull,
+  },
+  closed,
+);
+
 /** How a port of the channel's own is doing; counters since it was opened. */
 export const inputState = Type.Object(
   {
@@ -101,7 +112,7 @@ export const channel = Type.Object(
     playback: text,
     watch: text,
     /** Where a channel is read. */
-    inputStates: Type.Optional(Type.Array(inputState)),
+    inputStates: Type.Optional(Type.Array(Type.Union([inputState, pullState]))),
   },
   closed,
 );

@@ -8,7 +8,14 @@ import type { Log } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import type { Channel } from "#media/channel.ts";
 import { taiToIso } from "#media/time/tai.ts";
-import type { GatewaySession, InputState, PublishAuthority, PublishRequest, Refusal } from "#modules/ingest/types.ts";
+import type {
+  GatewaySession,
+  InputState,
+  PublishAuthority,
+  PublishRequest,
+  PullState,
+  Refusal,
+} from "#modules/ingest/types.ts";
 import type { Keys } from "#platform/keys/keys.ts";
 import type { Placement } from "#platform/placement/placement.ts";
 import type { Channels } from "./channels.ts";
@@ -67,7 +74,7 @@ export interface Control {
   /** Newest first. */
   refusals(): RefusalView[];
   /** How the channel's own ports are doing, as far as the gateway was heard. */
-  inputs(channel: string): readonly InputState[];
+  inputs(channel: string): readonly (InputState | PullState)[];
   status(): ControlStatus;
   /** End it. @throws PlatformError log.unknown_session, publish.unavailable */
   stopSession(id: string): Promise<void>;
@@ -100,7 +107,7 @@ export function createControl(deps: ControlDeps): Control {
   });
   let lastSessions: readonly GatewaySession[] = [];
   let lastRefusals: readonly Refusal[] = [];
-  let lastInputs: readonly InputState[] = [];
+  let lastInputs: readonly (InputState | PullState)[] = [];
 
   function tell(deed: Deed): void {
     const { deed: what, ...facts } = deed;

@@ -2,7 +2,7 @@
 // events: one that was missed would be missed for ever.
 import type { Channel } from "#media/channel.ts";
 import type { EndReason } from "#media/session-log/entries.ts";
-import type { GatewaySession, InputState, Refusal } from "#modules/ingest/types.ts";
+import type { GatewaySession, InputState, PullState, Refusal } from "#modules/ingest/types.ts";
 import type { OriginSession } from "#modules/origin/types.ts";
 
 export interface GatewayPort {
@@ -11,7 +11,7 @@ export interface GatewayPort {
   /** The newest ones it remembers, in any order; null while it cannot be heard. */
   refusals(): readonly Refusal[] | null;
   /** Ports of channels' own; null while it cannot be heard. */
-  inputs(): readonly InputState[] | null;
+  inputs(): readonly (InputState | PullState)[] | null;
   onChange(listener: () => void): () => void;
   stop(session: string, reason: EndReason): Promise<void>;
   /** Disconnect its publisher; the session goes on waiting for one, for its grace. */

@@ -7,7 +7,14 @@ import { type Control, createControl } from "#control/control.ts";
 import type { GatewayPort, OriginPort } from "#control/ports.ts";
 import type { Channel } from "#media/channel.ts";
 import type { EndReason } from "#media/session-log/entries.ts";
-import type { GatewaySession, InputState, PublishRequest, Refusal, WantedInput } from "#modules/ingest/types.ts";
+import type {
+  GatewaySession,
+  InputState,
+  PublishRequest,
+  PullState,
+  Refusal,
+  WantedInput,
+} from "#modules/ingest/types.ts";
 import { createOrigin } from "#modules/origin/origin.ts";
 import type { Origin, OriginSession } from "#modules/origin/types.ts";
 import { fileJournals } from "#platform/journal/drivers/file.ts";
@@ -28,7 +35,7 @@ import { type RoleContext, runRole } from "./process.ts";
 const CALL_TIMEOUT_MS = 5000;
 
 type OriginState = { sessions: OriginSession[]; audience: { channel: string; askedAgoMs: number }[] };
-type GatewayState = { sessions: GatewaySession[]; refusals: Refusal[]; inputs: InputState[] };
+type GatewayState = { sessions: GatewaySession[]; refusals: Refusal[]; inputs: (InputState | PullState)[] };
 type Numbers = { msnBase: number; discontinuityBase: number };
 
 /** The gateway, always in another process. */

@@ -63,7 +63,11 @@ runRole("gateway", async (context) => {
     authority: remoteAuthority(context),
     journals: fileJournals(`${config.data}/gateway`),
   });
-  const whole = () => ({ sessions: gateway.sessions(), refusals: gateway.refusals(), inputs: gateway.inputs() });
+  const whole = () => ({
+    sessions: gateway.sessions(),
+    refusals: gateway.refusals(),
+    inputs: [...gateway.inputs(), ...gateway.pulls()],
+  });
   const doors = await openDoors(context, {
     handlers: [
       gateway.http,

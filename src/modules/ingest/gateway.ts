@@ -9,6 +9,7 @@ import type { Certificate, Listener, Network, TcpConnection } from "#platform/ne
 import { cmafIngest } from "./cmaf/cmaf-ingest.ts";
 import { httpIngest } from "./http-ingest.ts";
 import { ChannelInputs } from "./inputs/channel-inputs.ts";
+import { PullStates, pullStatesHttp } from "./inputs/pull-states.ts";
 import { INGEST_LIMITS, type IngestLimits } from "./limits.ts";
 import { logHttp } from "./log/http.ts";
 import { serveRtmp } from "./rtmp-ingest.ts";
@@ -51,20 +52,31 @@ export async function createGateway(deps: GatewayDeps): Promise<Gateway> {
   const rtmpsListener: Listener | null =
     rtmps && (await network.listenTls({ host, port: rtmps.port, tls: rtmps }, accept("rtmps")));
   const inputs = new ChannelInputs({ clock, log, network, sessions, host });
-  const ingest = httpIngest({ sessions, clock, log });
+  const ingest = httpIngest({ sessions, clock, log, keys });
+  const pullListeners = new Set<() => void>();
+  const pulls = new PullStates(clock, () => pullListeners.forEach((listener) => void listener()));
+  const pullHttp = pullStatesHttp(pulls, keys);
   const cmaf = cmafIngest({ sessions, clock, log, journals: deps.journals });
   const logs = logHttp({ logs: (session) => sessions.get(session)?.log, keys, log, clock });
   return {
     rtmpPort: rtmpListener.port,
     rtmpsPort: rtmpsListener?.port ?? null,
     http: (request, response) =>
-      ingest(request, response) || cmaf.handler(request, response) || logs(request, response),
+      ingest(request, response) ||
+      cmaf.handler(request, response) ||
+      pullHttp(request, response) ||
+      logs(request, response),
     sessions: () => sessions.all().map((session) => session.state()),
     refusals: () => sessions.refusals(),
-    want: (wanted) => inputs.want(wanted),
+    want(wanted) {
+      inputs.want(wanted);
+      pulls.want(wanted);
+    },
     inputs: () => inputs.states(),
+    pulls: () => pulls.states(),
     onChange(changed) {
-      const stops = [sessions.onChange(changed), inputs.onChange(changed)];
+      pullListeners.add(changed);
+      const stops = [sessions.onChange(changed), inputs.onChange(changed), () => pullListeners.delete(changed)];
       return () => stops.forEach((stop) => void stop());
     },
     stop: async (session, reason) => sessions.get(session)?.end(reason),

@@ -6,6 +6,7 @@ import type { Clock } from "#base/clock.ts";
 import { PlatformError } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
 import { mpegtsDemuxer } from "#media/mpegts/demux.ts";
+import type { Keys } from "#platform/keys/keys.ts";
 import { answerJson, answerProblem, type HttpHandler } from "#platform/network/http.ts";
 import { keyOf } from "./http-key.ts";
 import type { PublisherLink } from "./live-session.ts";
@@ -14,24 +15,31 @@ import type { PublishRequest } from "./types.ts";
 
 const PATH = /^\/ingest\/([^/]{1,200})\.mpegts$/;
 
+/** Three parts of base64url. Source: RFC 7515, 3.1 */
+const JWT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
+
 /** How long a sender that was answered may go on sending. */
 const LINGER_MS = 3000;
 
-export type HttpIngestDeps = Readonly<{ sessions: Sessions; clock: Clock; log: Log }>;
+export type HttpIngestDeps = Readonly<{ sessions: Sessions; clock: Clock; log: Log; keys: Keys }>;
 
-export function httpIngest({ sessions, clock, log }: HttpIngestDeps): HttpHandler {
+export function httpIngest({ sessions, clock, log, keys }: HttpIngestDeps): HttpHandler {
   return (request, response) => {
     const [path = "", query = ""] = (request.url ?? "").split("?", 2);
     const name = PATH.exec(path)?.[1];
     if (name === undefined) return false;
-    const asked = requestOf(request, name, new URLSearchParams(query));
+    let asked = requestOf(request, name, new URLSearchParams(query));
     response.on("finish", () => {
       const linger = clock.setTimer(LINGER_MS, () => request.destroy());
       if (request.complete) linger.cancel();
       else request.on("end", () => linger.cancel());
       request.resume();
     });
-    ingest(sessions, asked, request, response).catch((error: unknown) => {
+    const admitted = async () => {
+      asked = await ofOurOwn(asked, keys);
+      await ingest(sessions, asked, request, response);
+    };
+    admitted().catch((error: unknown) => {
       if (error instanceof PlatformError) sessions.refused(asked, error);
       else log.error("ingest.publish_failed", { error });
       refuse(response, error);
@@ -53,7 +61,7 @@ async function ingest(
   let isClosed = false;
   response.on("close", () => (isClosed = true));
   const link: PublisherLink = {
-    protocol: "mpegts",
+    protocol: asked.protocol,
     remote: asked.remote,
     dismiss(error) {
       if (error === null) done(response, { session: publication.session, ended: true });
@@ -90,6 +98,15 @@ function read(
   });
   request.on("error", () => publication.leave(false));
   request.on("close", () => publication.leave(false)); // after "end" it has left already
+}
+
+/** A pull of ours shows a token and no key. */
+async function ofOurOwn(asked: PublishRequest, keys: Keys): Promise<PublishRequest> {
+  if (asked.key === null || !JWT.test(asked.key)) return asked;
+  const scope = await keys.verify(asked.key);
+  if (scope.kind !== "publish" || scope.channel !== asked.channel)
+    throw new PlatformError("publish.key_refused", "The token is not one for this channel.");
+  return { ...asked, protocol: "pull", byInput: true, key: null };
 }
 
 function done(response: ServerResponse, summary: object): void {

@@ -63,6 +63,17 @@ export type GatewaySession = Readonly<{
   }>;
 }>;
 
+/** How a pull of a channel's is doing. idle: nothing fetches it now (nobody watches, or its process is being started). */
+export type PullState = Readonly<{
+  channel: string;
+  kind: "pull";
+  /** Without credentials; null before its process has said anything. */
+  url: string | null;
+  state: "idle" | "opening" | "connected" | "waiting";
+  /** What was found, or why it waits. */
+  detail: string | null;
+}>;
+
 /** Why a publisher was turned away, for the API and the console. */
 export type Refusal = Readonly<{
   atNs: bigint;
@@ -124,6 +135,7 @@ export interface Gateway {
   /** The inputs that all channels are to have, whole: what is missing is opened, what is not named is closed. */
   want(inputs: readonly WantedInput[]): void;
   inputs(): InputState[];
+  pulls(): PullState[];
   /** Called after any change of a state, an input, an anchor or a reader; not for each unit. @returns a function that stops it */
   onChange(listener: () => void): () => void;
   /** End it now: its publisher is disconnected. An unknown id is success. */

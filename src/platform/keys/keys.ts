@@ -1,10 +1,12 @@
 // Short-lived scoped tokens between roles (JWT, HS256, one secret per installation).
 
 /** What a bearer may do. `session`: read that session's log, push its media, tell its progress. `worker`: speak as that
- *  worker to control. `internal`: role to role. */
+ *  worker to control. `publish`: publish to that channel, as a source
+ *  of its own. `internal`: role to role. */
 export type Scope =
   | Readonly<{ kind: "session"; session: string; channel: string }>
   | Readonly<{ kind: "worker"; worker: string }>
+  | Readonly<{ kind: "publish"; channel: string }>
   | Readonly<{ kind: "internal"; role: string }>;
 
 export interface Keys {

@@ -83,6 +83,7 @@ function scopeOf(claim: unknown): Scope {
   if (kind === "session" && typeof session === "string" && typeof channel === "string")
     return Object.freeze({ kind, session, channel });
   if (kind === "worker" && typeof worker === "string") return Object.freeze({ kind, worker });
+  if (kind === "publish" && typeof channel === "string") return Object.freeze({ kind, channel });
   if (kind === "internal" && typeof role === "string") return Object.freeze({ kind, role });
   throw refused("has a scope that is not known here");
 }
