@@ -56,6 +56,15 @@ test("nothing comes out before the parameters are known", () => {
   assert.deepEqual([stream.track!.width, stream.track!.height], [160, 96]);
 });
 
+test("parameter sets that come without a picture are told with the next one", () => {
+  const stream = new VideoStream(0, "h264");
+  assert.deepEqual(stream.units([h264Sps(), h264Pps()], several), []);
+  const changes = [h264Slice({ idr: true }), h264Slice({ frameNum: 1 })].map(
+    (nal) => stream.units([nal], several)[0]!.trackChanged,
+  );
+  assert.deepEqual(changes, [true, false]);
+});
+
 test("several access units at once are taken apart, with and without delimiters", () => {
   const pictures = [
     h264Slice({ idr: true, tail: 1 }),

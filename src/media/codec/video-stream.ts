@@ -44,6 +44,8 @@ export class VideoStream {
   #rotation: Rotation = 0;
   #preferredTransfer: number | null = null;
   #stale = true;
+  /** The track is another, and no unit has said so yet: parameter sets may come without a picture. */
+  #changed = false;
   #track: VideoTrack | null = null;
 
   constructor(track: number, codec: NalCodec) {
@@ -185,11 +187,12 @@ export class VideoStream {
     const randomAccess = open.randomAccess || (open.slices > 0 && (open.sei.recoveryPoint || (hint && open.intra)));
     if (randomAccess && open.ppsId !== null && this.#sets.activate(open.ppsId)) this.#stale = true;
     if (randomAccess) this.#orient(open);
-    let trackChanged = false;
     guard(open, () => {
-      trackChanged = this.#refresh();
+      this.#changed = this.#refresh() || this.#changed;
     });
     if (open.slices === 0 || !this.#track) return null;
+    const trackChanged = this.#changed;
+    this.#changed = false;
     return { payload: joinLengths(open.nals), randomAccess, damage: open.damage, trackChanged };
   }
 
