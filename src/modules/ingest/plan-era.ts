@@ -1,7 +1,7 @@
 // An era's output as one value: grid, segment and part lengths, playlist durations, renditions. All readers of the log
 // take it from there, and none computes it again.
 import type { Channel } from "#media/channel.ts";
-import { largestFirst, planLadder } from "#media/ladder/plan.ts";
+import { planLadder } from "#media/ladder/plan.ts";
 import {
   type AudioRendition,
   type CopiedAudio,
@@ -70,11 +70,13 @@ function planCopied(renditions: readonly Rendition[], chosen: ChosenRate, channe
   const targetDuration = hasVideo
     ? copiedTargetSeconds(channel, longestAudioMs)
     : Math.max(1, Math.round((frames * frameRate.den) / frameRate.num + longestAudioMs / 1000));
-  const partMs = Math.max(PART_MS_MIN, channel.partSeconds * 1000, AUDIO_FRAMES_MIN * longestAudioMs);
+  const partMs = Math.max(PART_MS_MIN, channel.partSeconds * 1000);
+  const least = Math.ceil((AUDIO_FRAMES_MIN * longestAudioMs * frameRate.num) / (1000 * frameRate.den) - 1e-9);
+  const perPart = Math.max(least, partFrames(frameRate, frames, partMs));
   const segmentTicks = varies ? Math.round(channel.segmentSeconds * rate.num) : ticksOf(frames, frameRate, rate);
   const partTicks = varies
     ? Math.ceil(Math.max(targetDuration, channel.segmentSeconds) + 1) * rate.num
-    : ticksOf(partFrames(frameRate, frames, partMs), frameRate, rate);
+    : ticksOf(perPart, frameRate, rate);
   const partMsOf = (frameMs: number) => {
     const cellMs = (partTicks * 1000) / rate.num;
     return frameMs === 0 ? cellMs : Math.ceil(cellMs / frameMs - 1e-9) * frameMs;
@@ -118,7 +120,10 @@ function audioFrameMs(rendition: AudioRendition | CopiedAudio): number {
 
 /** The picture track that leads: the largest, which is encoded, and whose key frames say where segments begin. */
 export function videoOf(tracks: readonly Track[]): VideoTrack | null {
-  return largestFirst(tracks)[0] ?? null;
+  let lead: VideoTrack | null = null; // asked for each unit: nothing is sorted
+  for (const track of tracks)
+    if (track.kind === "video" && (!lead || track.width * track.height > lead.width * lead.height)) lead = track;
+  return lead;
 }
 
 /** The audio track that is put out: the first. */
