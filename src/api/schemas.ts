@@ -182,7 +182,7 @@ export const session = Type.Object(
 export const worker = Type.Object(
   {
     id: text,
-    role: words("transcode", "demo-source"),
+    role: words("transcode", "demo-source", "pull"),
     phase: text,
     session: textOrNull,
     connected: Type.Boolean(),

@@ -317,7 +317,22 @@ test("a worker that keeps failing its session: replaced ever more slowly, then t
 
 test("the demo's source is started for the first viewer and stopped a minute after the last", () =>
   withHouse(
-    { warmMin: 0, demoSource: () => ({ specHash: "1", env: { CONTINUITY_PUBLISH_URL: "rtmp://x" } }) },
+    {
+      warmMin: 0,
+      sourcesOf: ({ name, origin }) =>
+        origin !== "demo"
+          ? []
+          : [
+              {
+                id: `demo-source-${name}`,
+                role: "demo-source",
+                channel: name,
+                onDemand: true,
+                specHash: "1",
+                env: async () => ({ CONTINUITY_PUBLISH_URL: "rtmp://x" }),
+              },
+            ],
+    },
     async (house, events) => {
       const asked = recordPlacement(house);
       await settle(house.clock);
@@ -343,7 +358,7 @@ test("the demo's source is started for the first viewer and stopped a minute aft
         await settle(house.clock);
       }
       assert.deepEqual(house.control.workers(), []);
-      assert.deepEqual(types(events), ["demo.started", "demo.stopped"]);
+      assert.deepEqual(types(events), ["source.started", "source.stopped"]);
     },
   ));
 

@@ -23,7 +23,7 @@ import { type ControlEvent, createEvents, type EventDetail, type EventType } fro
 import { openAtOrigins } from "./open-session.ts";
 import type { Addresses, GatewayPort, OriginPort } from "./ports.ts";
 import { createPublishers } from "./publishers.ts";
-import { createReconciler, type Deed, type DemoSpec } from "./reconcile.ts";
+import { createReconciler, type Deed, type SourceSpec } from "./reconcile.ts";
 import { type SessionView, sessionView, type WorkerView, workerViews } from "./views.ts";
 import { createWatch } from "./watch.ts";
 import { createWorkers } from "./workers.ts";
@@ -46,8 +46,9 @@ export type ControlDeps = Readonly<{
   addresses: () => Addresses;
   /** Added to each worker's environment. */
   workerEnv?: Readonly<Record<string, string>>;
-  /** What makes a channel of origin "demo"; null while its addresses are not known. Absent: there is no demo. */
-  demoSource?: (channel: Channel) => DemoSpec | null;
+  /** What has to be run for a channel so that something comes in: the demo's generator, pulls. As far as the addresses it
+   *  takes are known. */
+  sourcesOf?: (channel: Channel) => readonly SourceSpec[];
 }>;
 
 export type RefusalView = Omit<Refusal, "atNs"> & Readonly<{ at: string }>;
@@ -102,7 +103,7 @@ export function createControl(deps: ControlDeps): Control {
     ...deps,
     workers,
     channel: (name) => channels.get(name)?.channel ?? null,
-    demos: () => demoChannels(deps),
+    sources: () => channels.list().flatMap(({ channel }) => deps.sourcesOf?.(channel) ?? []),
     onDeed: (deed) => tell(deed),
   });
   let lastSessions: readonly GatewaySession[] = [];
@@ -228,12 +229,6 @@ export function createControl(deps: ControlDeps): Control {
       workers.close();
     },
   };
-}
-
-function demoChannels({ channels, demoSource }: ControlDeps) {
-  if (demoSource === undefined) return [];
-  const demos = channels.list().filter(({ channel }) => channel.origin === "demo");
-  return demos.map(({ channel }) => ({ channel: channel.name, source: demoSource(channel) }));
 }
 
 function countBy(words: readonly string[]): Record<string, number> {

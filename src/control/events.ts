@@ -10,8 +10,8 @@ export type EventType =
   | "worker.assigned"
   | "worker.ended"
   | "worker.failed"
-  | "demo.started"
-  | "demo.stopped"
+  | "source.started"
+  | "source.stopped"
   | "channel.created"
   | "channel.changed"
   | "channel.removed";

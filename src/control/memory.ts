@@ -10,7 +10,7 @@ import { FAILURES_KEPT_MAX } from "./plan.ts";
 type Note = { -readonly [K in keyof SessionNote]: SessionNote[K] } & { lastPartNs: bigint | null };
 type MediaState = Pick<OriginSession, "id" | "lastPartNs">;
 export type Given = { session: string; toldMs: number; tokenMs: number };
-export type DemoNote = { lastStartMs: number | null; failuresMs: number[] };
+export type SourceNote = { lastStartMs: number | null; failuresMs: number[] };
 
 export class ControlMemory {
   readonly notes = new Map<string, Note>();
@@ -18,7 +18,7 @@ export class ControlMemory {
   readonly given = new Map<string, Given>();
   /** Workers that were told to leave, and when. */
   readonly released = new Map<string, number>();
-  readonly demos = new Map<string, DemoNote>();
+  readonly sources = new Map<string, SourceNote>();
   poolFailuresMs: number[] = [];
   lastTakenMs: number | null = null;
   readonly #since = new Map<string, { phase: Running["phase"]; sinceMs: number }>();
@@ -77,16 +77,16 @@ export class ControlMemory {
     }
   }
 
-  demo(channel: string): DemoNote {
-    const known = this.demos.get(channel);
+  source(id: string): SourceNote {
+    const known = this.sources.get(id);
     if (known) return known;
-    const note: DemoNote = { lastStartMs: null, failuresMs: [] };
-    this.demos.set(channel, note);
+    const note: SourceNote = { lastStartMs: null, failuresMs: [] };
+    this.sources.set(id, note);
     return note;
   }
 
-  countDemoFailure(channel: string, nowMs: number): void {
-    const note = this.demo(channel);
+  countSourceFailure(id: string, nowMs: number): void {
+    const note = this.source(id);
     note.failuresMs = addFailure(note.failuresMs, nowMs);
   }
 }

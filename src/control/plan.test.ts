@@ -51,7 +51,7 @@ function decide(change: Partial<World>): Action[] {
     lastTakenMs: null,
     warmMin: 0,
     strangers: new Set(),
-    demos: [],
+    sources: [],
     freshId: (ordinal) => `new${ordinal}`,
     ...change,
   };
@@ -248,27 +248,47 @@ test("a demo source runs while somebody watches and a minute longer", () => {
   const demo = {
     channel: "demo",
     id: "demo-source-demo",
+    onDemand: true,
     specHash: "x",
     lastAskedMs: NOW,
     lastStartMs: null,
     failuresMs: [],
   };
   const source = process(demo.id, { role: "demo-source", specHash: "x" });
-  assert.deepEqual(words(decide({ demos: [demo] })), ["start-demo demo"]);
-  assert.deepEqual(decide({ demos: [demo], running: [source] }), []);
-  assert.deepEqual(decide({ demos: [{ ...demo, lastAskedMs: NOW - 60_000 }], running: [source] }), []);
+  assert.deepEqual(words(decide({ sources: [demo] })), ["start-source demo-source-demo"]);
+  assert.deepEqual(decide({ sources: [demo], running: [source] }), []);
+  assert.deepEqual(decide({ sources: [{ ...demo, lastAskedMs: NOW - 60_000 }], running: [source] }), []);
   const left = { ...demo, lastAskedMs: NOW - 60_001 };
-  assert.deepEqual(words(decide({ demos: [left], running: [source] })), [`remove-demo ${demo.id} false`]);
-  assert.deepEqual(decide({ demos: [{ ...demo, lastAskedMs: null }] }), []);
+  assert.deepEqual(words(decide({ sources: [left], running: [source] })), [`remove-source ${demo.id} false`]);
+  assert.deepEqual(decide({ sources: [{ ...demo, lastAskedMs: null }] }), []);
   assert.deepEqual(
-    words(decide({ demos: [{ ...demo, specHash: "y" }], running: [source] })),
-    ["start-demo demo"],
+    words(decide({ sources: [{ ...demo, specHash: "y" }], running: [source] })),
+    ["start-source demo-source-demo"],
     "its address changed",
   );
-  assert.deepEqual(words(decide({ demos: [demo], running: [{ ...source, phase: "failed" }] })), [
-    `remove-demo ${demo.id} true`,
+  assert.deepEqual(words(decide({ sources: [demo], running: [{ ...source, phase: "failed" }] })), [
+    `remove-source ${demo.id} true`,
   ]);
-  assert.deepEqual(decide({ demos: [{ ...demo, lastStartMs: NOW - 1999 }] }), []);
-  assert.deepEqual(decide({ demos: [{ ...demo, failuresMs: [NOW - 3000, NOW - 500] }] }), []);
-  assert.deepEqual(words(decide({ running: [source] })), [`remove-demo ${demo.id} false`], "its channel is gone");
+  assert.deepEqual(decide({ sources: [{ ...demo, lastStartMs: NOW - 1999 }] }), []);
+  assert.deepEqual(decide({ sources: [{ ...demo, failuresMs: [NOW - 3000, NOW - 500] }] }), []);
+  assert.deepEqual(words(decide({ running: [source] })), [`remove-source ${demo.id} false`], "its channel is gone");
+});
+
+test("a pull that is not on demand runs without anybody who watches, and is replaced when it broke", () => {
+  const pull = {
+    channel: "news",
+    id: "pull-news.0",
+    specHash: "x",
+    onDemand: false,
+    lastAskedMs: null,
+    lastStartMs: null,
+    failuresMs: [],
+  };
+  const there = process(pull.id, { role: "pull", specHash: "x" });
+  assert.deepEqual(words(decide({ sources: [pull] })), ["start-source pull-news.0"]);
+  assert.deepEqual(decide({ sources: [pull], running: [there] }), []);
+  assert.deepEqual(words(decide({ sources: [pull], running: [{ ...there, phase: "failed" }] })), [
+    "remove-source pull-news.0 true",
+  ]);
+  assert.deepEqual(words(decide({ running: [there] })), ["remove-source pull-news.0 false"]);
 });

@@ -8,7 +8,7 @@ import type { GatewaySession } from "#modules/ingest/types.ts";
 import type { OriginSession } from "#modules/origin/types.ts";
 import type { Running } from "#platform/placement/placement.ts";
 import { backoff } from "./backoff.ts";
-import { type DemoState, planDemos } from "./plan-demos.ts";
+import { planSources, type SourceState } from "./plan-sources.ts";
 import { sortWorkers, type WorkerState } from "./plan-workers.ts";
 
 /** So many within FAILURE_WINDOW_MS without a new part in between, and the session is given up: its input breaks whatever
@@ -53,7 +53,8 @@ export type World = Readonly<{
   warmMin: number;
   /** Workers that another control started (this one was restarted): each may hold a session, and will say so soon. */
   strangers: ReadonlySet<string>;
-  demos: readonly DemoState[];
+  /** Those that we run ourselves. */
+  sources: readonly SourceState[];
   /** Ids that were never used: the same number gives the same id within one pass. */
   freshId: (ordinal: number) => string;
 }>;
@@ -71,8 +72,8 @@ export type Action =
   /** `charged`: the sessions that suffered from it. */
   | Readonly<{ do: "remove"; id: string; why: Why; charged: readonly string[] }>
   | Readonly<{ do: "start"; id: string }>
-  | Readonly<{ do: "start-demo"; channel: string }>
-  | Readonly<{ do: "remove-demo"; id: string; failed: boolean }>;
+  | Readonly<{ do: "start-source"; id: string }>
+  | Readonly<{ do: "remove-source"; id: string; failed: boolean }>;
 
 /** Pure: the same world gives the same actions in the same order. What brings pictures back soonest comes first. */
 export function plan(world: World): Action[] {
@@ -93,7 +94,7 @@ export function plan(world: World): Action[] {
     ...broken.map(({ pooled: _, ...action }): Action => action),
     ...[...sorted.finished, ...pool.surplus].map(({ id, why }): Action => ({ do: "remove", id, why, charged: [] })),
     ...pool.start.map((id): Action => ({ do: "start", id })),
-    ...planDemos(world),
+    ...planSources(world),
   ];
 }
 

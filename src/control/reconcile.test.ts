@@ -39,7 +39,7 @@ test("a session's token is renewed once a day, on the monotonic clock", async ()
     warmMin: 0,
     addresses: () => ({ gatewayUrl: "http://g", originUrls: ["http://o"], controlUrl: "http://c" }),
     channel: () => null,
-    demos: () => [],
+    sources: () => [],
     onDeed: () => {},
   });
   await placement.ensure({ id: "w", role: "transcode", specHash: "1", env: {} });

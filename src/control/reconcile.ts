@@ -9,7 +9,7 @@ import type { Keys } from "#platform/keys/keys.ts";
 import type { Placement, Running, Workload } from "#platform/placement/placement.ts";
 import { ControlMemory } from "./memory.ts";
 import { type Action, plan, type Why, type World } from "./plan.ts";
-import { type DemoState, demoId } from "./plan-demos.ts";
+import type { SourceRole, SourceState } from "./plan-sources.ts";
 import type { WorkerState } from "./plan-workers.ts";
 import type { Addresses, GatewayPort, OriginPort } from "./ports.ts";
 import type { WorkerRecord, Workers } from "./workers.ts";
@@ -23,7 +23,16 @@ const TELL_AGAIN_MS = 1000;
 /** All workers are the same until they have a session. */
 const WORKER_SPEC = "worker-1";
 
-export type DemoSpec = Readonly<{ specHash: string; env: Readonly<Record<string, string>> }>;
+/** A source that we run for a channel. */
+export type SourceSpec = Readonly<{
+  /** Of the workload. */
+  id: string;
+  role: SourceRole;
+  channel: string;
+  onDemand: boolean;
+  specHash: string;
+  env: () => Promise<Readonly<Record<string, string>>>;
+}>;
 
 /** What a pass did, for the event feed. */
 export type Deed =
@@ -31,7 +40,7 @@ export type Deed =
   | Readonly<{ deed: "worker.assigned"; worker: string; session: string }>
   | Readonly<{ deed: "worker.gone"; worker: string; session: string | null; why: Why; detail: string | null }>
   | Readonly<{ deed: "session.failed"; session: string }>
-  | Readonly<{ deed: "demo.started" | "demo.stopped"; channel: string }>;
+  | Readonly<{ deed: "source.started" | "source.stopped"; source: string; channel: string | null }>;
 
 export type ReconcilerDeps = Readonly<{
   clock: Clock;
@@ -47,8 +56,8 @@ export type ReconcilerDeps = Readonly<{
   workerEnv?: Readonly<Record<string, string>>;
   addresses: () => Addresses;
   channel: (name: string) => Channel | null;
-  /** Channels that are made while somebody watches, and what makes them; null while that cannot be said yet. */
-  demos: () => readonly Readonly<{ channel: string; source: DemoSpec | null }>[];
+  /** What channels want to be run for them, as far as it can be said yet. */
+  sources: () => readonly SourceSpec[];
   onDeed: (deed: Deed) => void;
 }>;
 
@@ -100,22 +109,22 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       lastTakenMs: memory.lastTakenMs,
       warmMin: deps.warmMin,
       strangers: new Set(running.filter(({ id }) => !id.startsWith(`${prefix}-`)).map(({ id }) => id)),
-      demos: demoStates(),
+      sources: sourceStates(),
       freshId,
     };
   }
 
-  function demoStates(): DemoState[] {
+  function sourceStates(): SourceState[] {
     const asked = new Map<string, number>();
     for (const { channel, lastAskedMs } of deps.origins.flatMap((origin) => origin.audience()))
       asked.set(channel, Math.max(lastAskedMs, asked.get(channel) ?? Number.NEGATIVE_INFINITY));
-    return deps.demos().flatMap(({ channel, source }) => {
-      if (source === null) return [];
-      const note = memory.demo(channel);
+    return deps.sources().map(({ id, channel, onDemand, specHash }) => {
       const lastAskedMs = asked.get(channel) ?? null;
-      return [{ channel, id: demoId(channel), specHash: source.specHash, lastAskedMs, ...note }];
+      return { id, channel, onDemand, specHash, lastAskedMs, ...memory.source(id) };
     });
   }
+
+  const channelOf = (source: string) => deps.sources().find(({ id }) => id === source)?.channel ?? null;
 
   async function act(action: Action, world: World): Promise<void> {
     switch (action.do) {
@@ -135,14 +144,12 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
         return remove(action.id, action.why, action.charged, world);
       case "start":
         return start(action.id);
-      case "start-demo":
-        return startDemo(action.channel);
-      case "remove-demo": {
-        const channel = action.id.slice(demoId("").length);
-        if (action.failed) memory.countDemoFailure(channel, clock.monotonicMs());
+      case "start-source":
+        return startSource(action.id);
+      case "remove-source":
+        if (action.failed) memory.countSourceFailure(action.id, clock.monotonicMs());
         await placement.remove(action.id);
-        deps.onDeed({ deed: "demo.stopped", channel });
-      }
+        return deps.onDeed({ deed: "source.stopped", source: action.id, channel: channelOf(action.id) });
     }
   }
 
@@ -213,12 +220,13 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     deps.onDeed({ deed: "worker.started", worker: id });
   }
 
-  async function startDemo(channel: string): Promise<void> {
-    const source = deps.demos().find((demo) => demo.channel === channel)?.source;
+  async function startSource(id: string): Promise<void> {
+    const source = deps.sources().find((spec) => spec.id === id);
     if (!source) return;
-    memory.demo(channel).lastStartMs = clock.monotonicMs();
-    await placement.ensure({ id: demoId(channel), role: "demo-source", ...source });
-    deps.onDeed({ deed: "demo.started", channel });
+    memory.source(id).lastStartMs = clock.monotonicMs();
+    const { role, specHash } = source;
+    await placement.ensure({ id, role, specHash, env: await source.env() });
+    deps.onDeed({ deed: "source.started", source: id, channel: source.channel });
   }
 
   async function attempt(what: Action["do"] | "tell", work: () => Promise<void>): Promise<void> {

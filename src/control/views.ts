@@ -122,7 +122,8 @@ export function workerViews(
   const placed = running.map(({ id, role, phase, pid, node }): WorkerView => {
     const worker = said.get(id);
     said.delete(id);
-    const own = phase === "failed" ? "failed" : role === "demo-source" ? phase : (worker?.phase ?? "starting");
+    const own =
+      phase === "failed" ? "failed" : role === "demo-source" || role === "pull" ? phase : (worker?.phase ?? "starting");
     return { ...workerFacts(worker), id, role, phase: own, pid, node };
   });
   const unplaced = [...said.values()].map(

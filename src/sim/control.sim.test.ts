@@ -45,7 +45,7 @@ for (const seed of seeds) {
         origins: [world.origin],
         addresses: () => addresses,
         channel: (name) => ({ ...channelDefaults, name, origin: "auto" }),
-        demos: () => [],
+        sources: () => [],
         onDeed: (deed: Deed) => deed.deed === "session.failed" && givenUp.add(deed.session),
       });
     let reconciler = control();

@@ -31,6 +31,7 @@ import { proxyTo } from "../wire/proxy.ts";
 import { followState, stateFeed } from "../wire/state-feed.ts";
 import { openDoors } from "./doors.ts";
 import { type RoleContext, runRole } from "./process.ts";
+import { isOnDemand, sourcesOf } from "./sources.ts";
 
 const CALL_TIMEOUT_MS = 5000;
 
@@ -156,7 +157,10 @@ runRole("front", async (context) => {
     autoCreate: config.autoCreate,
     publishKey: secrets.publishKey,
   });
-  const onDemand = (channel: string) => channels.get(channel)?.channel.origin === "demo";
+  const onDemand = (name: string) => {
+    const channel = channels.get(name)?.channel;
+    return channel?.origin === "demo" || (channel?.inputs.some(isOnDemand) ?? false);
+  };
   const origin = config.roles.includes("origin") ? await startOrigin(context, onDemand) : null;
   const closing: (() => unknown)[] = [];
   const handlers: HttpHandler[] = [];
@@ -177,7 +181,7 @@ runRole("front", async (context) => {
       warmMin: config.warm.min,
       addresses: peers,
       workerEnv: { CONTINUITY_LOG_LEVEL: config.logLevel },
-      demoSource: (channel) => demoSource(context, channel),
+      sourcesOf: (channel) => sourcesOf(context, channel),
     });
     const pages = consoleFiles({ cacheFolder: `${config.data}/cache`, clock, log });
     const api = await createApi({
@@ -231,14 +235,3 @@ runRole("front", async (context) => {
 
 /** Media of our own makers goes to the origin; all other, to the gateway. */
 const namesSession = (query: string): boolean => new URLSearchParams(query).has("session");
-
-/** The demo publishes like anybody else, to its own channel with the publish key. */
-function demoSource({ peers, secrets }: RoleContext, channel: Channel) {
-  const { rtmpPort } = peers();
-  if (rtmpPort === null) return null;
-  const url = `rtmp://127.0.0.1:${rtmpPort}/live/${channel.name}?key=${secrets.publishKey}`;
-  return {
-    specHash: `demo-1-${rtmpPort}`,
-    env: { CONTINUITY_PUBLISH_URL: url, CONTINUITY_DEMO_CHANNEL: channel.name },
-  };
-}

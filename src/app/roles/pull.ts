@@ -14,6 +14,7 @@ const RETRY_MS = [500, 1000, 2000, 5000, 10_000, 20_000];
 /** A stream that held so long starts the row again. */
 const CALM_MS = 10_000;
 const REPORT_TIMEOUT_MS = 3000;
+const SAY_EVERY_MS = 10_000;
 
 const {
   CONTINUITY_PULL_URL: url = "",
@@ -31,6 +32,10 @@ process.on("disconnect", () => process.exit(0)); // the supervisor is gone
 process.on("SIGTERM", () => stopping.abort());
 process.on("SIGINT", () => {}); // Ctrl-C reaches the whole group; the supervisor decides
 process.send?.("ready");
+
+let said: { state: string; detail: string | null } = { state: "opening", detail: null };
+/** What is not said again is not believed for long: a process that was killed cannot take it back. */
+setInterval(() => void say(), SAY_EVERY_MS);
 
 const aborted = new Promise<void>((resolve) => stopping.signal.addEventListener("abort", () => resolve()));
 
@@ -68,6 +73,12 @@ process.exit(0);
 
 /** The gateway shows it with the channel's other inputs. Nothing depends on it. */
 async function report(state: "opening" | "connected" | "waiting", detail: string | null): Promise<void> {
+  said = { state, detail };
+  await say();
+}
+
+async function say(): Promise<void> {
+  const { state, detail } = said;
   const to = new URL("/internal/pulls", putUrl);
   try {
     const response = await fetch(to, {

@@ -34,6 +34,7 @@ const SILENT_LOOKS_MAX = 15;
 const WORKLOAD_ENTRIES: Record<Workload["role"], string> = {
   transcode: "../roles/worker.ts",
   "demo-source": "../roles/demo-source.ts",
+  pull: "../roles/pull.ts",
 };
 const PROCESS_ENTRIES: Record<ProcessName, string> = { gateway: "../roles/gateway.ts", front: "../roles/front.ts" };
 

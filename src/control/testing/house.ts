@@ -110,7 +110,7 @@ export type HouseOptions = {
   autoCreate?: boolean;
   demo?: boolean;
   warmMin?: number;
-  demoSource?: ControlDeps["demoSource"];
+  sourcesOf?: ControlDeps["sourcesOf"];
 };
 
 export async function createHouse(options: HouseOptions = {}) {
@@ -169,7 +169,7 @@ export async function createHouse(options: HouseOptions = {}) {
     origins: [origin],
     warmMin: options.warmMin ?? 1,
     addresses: () => ({ gatewayUrl: "http://g", originUrls: ["http://o"], controlUrl: "http://c" }),
-    ...(options.demoSource ? { demoSource: options.demoSource } : {}),
+    ...(options.sourcesOf ? { sourcesOf: options.sourcesOf } : {}),
   });
   return { clock, log, store, keys, placement, channels, gateway: gatewayPart, origin: originPart, world, control };
 }
