@@ -1,9 +1,13 @@
 // `doctor`: what this machine lacks, each with what to do about it. It changes nothing.
 import { spawnSync } from "node:child_process";
 import { access, constants, stat, statfs } from "node:fs/promises";
-import { createServer } from "node:net";
 import { freemem } from "node:os";
 import { dirname, resolve } from "node:path";
+import { describe } from "#base/errors.ts";
+import { readPair } from "#platform/network/drivers/certificate.ts";
+import { nodeNetwork } from "#platform/network/drivers/node.ts";
+import type { Certificate, UdpAddress } from "#platform/network/network.ts";
+import { type Config, readConfig } from "../config.ts";
 import { type ClientOptions, dataFolder, readRunFile } from "./client.ts";
 
 type Finding = { check: string; ok: boolean; detail: string };
@@ -23,9 +27,7 @@ export async function doctor(options: ClientOptions): Promise<void> {
     await disk(folder),
     memory(),
     clock(),
-    ...(alive
-      ? [{ check: "running", ok: true, detail: `pid ${running.pid} at ${running.url}` }]
-      : [await portFree(8080, "HTTP", "--port"), await portFree(1935, "RTMP", "--rtmp-port")]),
+    ...(alive ? [{ check: "running", ok: true, detail: `pid ${running.pid} at ${running.url}` }] : await doors()),
   ];
   if (options.json) console.log(JSON.stringify({ ok: findings.every((f) => f.ok), findings }, null, 2));
   else
@@ -109,17 +111,75 @@ function clock(): Finding {
   };
 }
 
-function portFree(port: number, what: string, option: string): Promise<Finding> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    const check = `port ${port}`;
-    server.once("error", (error) =>
-      resolve({ check, ok: false, detail: `${what}: ${error.message}; choose another with ${option}` }),
-    );
-    server.listen(port, "127.0.0.1", () =>
-      server.close(() => resolve({ check, ok: true, detail: `free for ${what}` })),
-    );
-  });
+type Door = Readonly<{
+  what: string;
+  kind: "tcp" | "udp";
+  host: string;
+  port: number;
+  help: string;
+  multicast?: UdpAddress["multicast"];
+}>;
+
+/** The ports that `up` would take here, as the configuration has them; or what is wrong with it. */
+async function doors(): Promise<Finding[]> {
+  let config: Config;
+  try {
+    config = readConfig({ options: {}, environment: process.env, folder: process.cwd() }).config;
+  } catch (error) {
+    return [{ check: "config", ok: false, detail: describe(error).replaceAll("\n", "; ") }];
+  }
+  const checks = doorsOf(config).filter(({ port }) => port !== 0);
+  const certificate = config.tls === null ? [] : [certificateUsable(config.tls)];
+  return [...certificate, ...(await Promise.all(checks.map(portFree)))];
+}
+
+function doorsOf({ host, port, rtmpPort, tls, channels, roles }: Config): Door[] {
+  const door = (what: string, own: number, help: string): Door => ({ what, kind: "tcp", host, port: own, help });
+  const gateway = roles.includes("gateway");
+  return [
+    door("HTTP", port, "choose another with --port"),
+    ...(gateway ? [door("RTMP", rtmpPort, "choose another with --rtmp-port")] : []),
+    ...(tls ? [door("HTTPS", tls.httpsPort, "set httpsPort")] : []),
+    ...(tls && gateway ? [door("RTMPS", tls.rtmpsPort, "set rtmpsPort")] : []),
+    ...channels.flatMap(({ channel }) =>
+      channel.inputs.flatMap((input) => {
+        if (input.kind === "pull" || !gateway) return [];
+        const what = `channel ${channel.name}`;
+        const own = { what, kind: input.kind, port: input.port, help: "change its inputs" };
+        if (input.kind === "tcp" || input.group === undefined) return [{ ...own, host: input.host ?? host }];
+        const { group, source, interface: local } = input;
+        const multicast = { group, ...(source ? { source } : {}), ...(local ? { interface: local } : {}) };
+        return [{ ...own, host: group, multicast }];
+      }),
+    ),
+  ];
+}
+
+function certificateUsable(files: Certificate): Finding {
+  try {
+    readPair(files);
+    return { check: "certificate", ok: true, detail: files.certificate };
+  } catch (error) {
+    return { check: "certificate", ok: false, detail: (error as Error).message };
+  }
+}
+
+async function portFree({ what, kind, host, port, help, multicast }: Door): Promise<Finding> {
+  const check = `${kind === "udp" ? "udp" : "port"} ${port}`;
+  const network = nodeNetwork();
+  try {
+    const held =
+      kind === "tcp"
+        ? await network.listenTcp({ host, port }, (connection) => connection.destroy())
+        : await network.openUdp(
+            { host, port, receiveBufferBytes: 65_536, ...(multicast ? { multicast } : {}) },
+            () => {},
+          );
+    await held.close();
+    return { check, ok: true, detail: `free for ${what}` };
+  } catch (error) {
+    return { check, ok: false, detail: `${what}: ${(error as Error).message} (${help})` };
+  }
 }
 
 function isAlive(pid: number): boolean {
