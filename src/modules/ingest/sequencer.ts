@@ -22,6 +22,7 @@ import type { Opened, TimedUnit } from "./opening.ts";
 import { Output, type OutputState } from "./output.ts";
 import type { CopyProblem, EntrySink } from "./output-side.ts";
 import { audioOf, type EraPlan, planEra, sameTracks, videoOf } from "./plan-era.ts";
+import { RateWatch } from "./rate-watch.ts";
 import { SessionTime, type TimeMark } from "./session-time.ts";
 import { Source } from "./source.ts";
 import {
@@ -103,6 +104,8 @@ export class Sequencer {
   #returns = 0;
   /** Why nothing more is taken from this publisher. */
   #refusal: PlatformError | null = null;
+  /** Of copied pictures that come one after the other. */
+  #watch: RateWatch | null = null;
   /** Tracks of the copied era that begins with the next picture that can. */
   #pending: readonly Track[] | null = null;
   /** Smaller pictures that do not begin where the largest does. */
@@ -394,6 +397,7 @@ export class Sequencer {
     this.#anchorNs ??= timeNs;
     this.#needsRandomAccess = false;
     this.#meter = null;
+    this.#watch = null;
     this.#state = "live";
     this.#mediaMs = this.#clock.monotonicMs();
   }
@@ -401,10 +405,7 @@ export class Sequencer {
   #place(source: Source, timed: TimedUnit): void {
     const isBegin = this.#pending !== null && canLead(this.#pending, timed);
     if (isBegin && !this.#isOnItsWay(source, timed)) return;
-    if (isBegin && !this.#beginPending(source, timed)) {
-      this.#units.drop(timed);
-      return;
-    }
+    if (isBegin) this.#beginPending(source, timed);
     const track = this.#trackOf(timed);
     const video = videoOf(this.#units.tracks);
     if (track === undefined || this.#isChanging(track)) this.#units.drop(timed);
@@ -418,16 +419,16 @@ export class Sequencer {
     return this.#units.tracks.find(({ track }) => track === unit.track);
   }
 
-  /** The copied era that waited begins with this unit. @returns false when that comes too late */
-  #beginPending(source: Source, timed: TimedUnit): boolean {
+  /** The copied era that waited begins with this unit, unless that comes too late: then with another. */
+  #beginPending(source: Source, timed: TimedUnit): void {
     const tracks = this.#pending!;
     const timeNs = source.clock.timeOf(timed.ptsTicks);
-    if (this.#units.isLate(timed.unit.track, this.#output.nearest(timeNs)) || !this.#output.isFree(timeNs))
-      return false;
+    const isLate = this.#units.isLate(timed.unit.track, this.#output.nearest(timeNs));
+    if (isLate || !this.#output.isFree(timeNs)) return;
     this.#pending = null;
-    this.#setTracks(tracks);
+    this.#watch = null;
+    if (!sameTracks(this.#units.tracks, tracks)) this.#setTracks(tracks);
     this.#output.openEra(this.#plan(tracks, this.#chosen!), timeNs);
-    return true;
   }
 
   /** Its parameters are others already than those that the open era copies. */
@@ -450,6 +451,7 @@ export class Sequencer {
     this.#accepted(source, timed);
     this.#drift.follow(source.clock, timed, this.newestNs);
     this.#checkRate(source, timed);
+    this.#watchRate(source, track, timed);
     this.#placeEarly(source, timed.arrivedMs);
   }
 
@@ -567,6 +569,19 @@ export class Sequencer {
     source.progress(timed.arrivedMs, this.#units.newestNs);
     this.#mediaMs = timed.arrivedMs;
     this.#state = "live";
+  }
+
+  /** Copied pictures that come at another rate by now: a new era begins with the next key frame. */
+  #watchRate(source: Source, { declaredRate }: VideoTrack, timed: TimedUnit): void {
+    const era = this.#output.era!;
+    if (!this.#output.copies || this.#pending) return;
+    this.#watch ??= new RateWatch(source.clock.timescale);
+    const chosen = this.#watch.add(timed, era, declaredRate);
+    if (chosen === null || !source.mayChange(timed.arrivedMs)) return;
+    this.#watch = null;
+    this.#chosen = chosen;
+    this.#pending = this.#units.tracks;
+    this.#note("ingest.rate_changed", { varies: chosen.varies, rate: rateText(chosen.sourceRate) });
   }
 
   /** Once, in the first third of a second: a rate that is clearly wrong is replaced at the next segment. */

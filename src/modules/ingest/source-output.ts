@@ -132,12 +132,14 @@ export class SourceOutput implements OutputSide {
     const row = this.#rowOf(picture.track);
     const spread = ticks.span(picture.spreadNs);
     const stamped = ticks.of(picture.timeNs) + spread;
-    if (stamped < era.frame && !this.#begins) return null;
+    // Pictures that follow a refresh in decoding order are shown after it; stamps that say otherwise are only a little off,
+    // or the pictures are leading ones, which are shown for no time.
+    const least = indexAt(era.rate, this.#floorNs);
+    if (!this.#begins && stamped < least - era.rate.num) return null;
     const before = this.#boundary;
     const begun = picture.leads ? this.#begin(picture, stamped) : this.#accompany(picture, stamped);
     if (begun === null) return null;
-    const tick = row.free(begun);
-    if (this.#instant(tick) < this.#floorNs) return null;
+    const tick = row.free(Math.max(begun, least));
     const decode = row.take(tick, Math.min(tick, ticks.of(picture.decodeNs) + spread));
     this.#next = Math.max(this.#next, tick + ticks.perFrame);
     if (picture.leads) this.#isBegun = this.#boundary !== before;
