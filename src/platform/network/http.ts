@@ -1,7 +1,7 @@
 // The shape of everything that answers HTTP. Handlers are composed by path prefix in app/; each answers or calls nothing
 // and returns false, so that the next one may.
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { type Problem, toProblem } from "#base/errors.ts";
+import { PlatformError, type Problem, toProblem } from "#base/errors.ts";
 
 /** @returns false when the path is not this handler's: nothing was read or written */
 export type HttpHandler = (request: IncomingMessage, response: ServerResponse) => boolean;
@@ -21,6 +21,16 @@ export function answerProblem(response: ServerResponse, error: unknown, headers:
     response.end(body);
   }
   return problem;
+}
+
+/** 401 for a sender of media that showed no key: it may have one, and shows it when it is asked.
+ *  Source: RFC 9110, 11.6.1; RFC 7617, 2 */
+export function answerChallenge(response: ServerResponse): Problem {
+  const error = new PlatformError(
+    "api.unauthorized",
+    "A key is needed: as the password, as a Bearer token or as ?key=KEY.",
+  );
+  return answerProblem(response, error, { "www-authenticate": 'Basic realm="Continuity", charset="UTF-8"' });
 }
 
 export function answerJson(response: ServerResponse, status: number, value: unknown): void {

@@ -153,6 +153,7 @@ const echo: HttpHandler = (request, response) => {
   let body = "";
   request.setEncoding("utf8").on("data", (piece) => (body += piece));
   request.on("end", () => {
+    request.socket.setKeepAlive(true).setNoDelay(true);
     response.setHeader("Connection", "close");
     response.writeHead(201, { "content-type": "application/json", connection: "close" });
     const { method, headers, httpVersion, complete } = request;
@@ -225,4 +226,24 @@ serving("closing the server ends HTTP/2 connections", { tls, handlers: [() => tr
   const closed = new Promise<void>((resolve) => session.on("close", () => resolve()));
   await server.close();
   await closed;
+});
+
+test("HTTP/2: a handler learns that the asker left", { timeout: 10_000 }, async () => {
+  const left = Promise.withResolvers<boolean[]>();
+  const held: HttpHandler = (_, response) => {
+    const before = response.destroyed;
+    response.on("close", () => left.resolve([before, response.destroyed]));
+    return true;
+  };
+  const server = await listenHttp({ host: "127.0.0.1", port: 0, handlers: [held], tls });
+  try {
+    const session = connect2(server.url, { ca: tls.authority });
+    const stream = session.request({ ":path": "/held" });
+    stream.on("error", () => {});
+    stream.on("ready", () => setTimeout(() => stream.close(8), 20)); // CANCEL, as a player that changes its mind
+    assert.deepEqual(await left.promise, [false, true]);
+    session.destroy();
+  } finally {
+    await server.close();
+  }
 });

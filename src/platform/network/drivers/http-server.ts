@@ -7,7 +7,7 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { PlatformError, toProblem } from "#base/errors.ts";
 import { type Log, silentLog } from "#base/log.ts";
-import { answerProblem, type HttpHandler } from "../http.ts";
+import { answerChallenge, answerProblem, type HttpHandler } from "../http.ts";
 import type { Certificate } from "../network.ts";
 import { type CertificateWatch, watchCertificate } from "./certificate.ts";
 import { asHttp1 } from "./http2-as-http1.ts";
@@ -28,6 +28,8 @@ const STREAMS_MAX = 128;
 const STREAM_WINDOW_BYTES = 1 << 20;
 const CONNECTION_WINDOW_BYTES = 4 << 20;
 const HANDSHAKE_TIMEOUT_MS = 10_000;
+/** A peer that vanished is noticed by the kernel, which asks it after so long. */
+const KEEP_ALIVE_PROBE_MS = 15_000;
 
 /** @returns false when the path is not this handler's: the socket was not touched */
 export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean;
@@ -40,6 +42,9 @@ export type HttpOptions = Readonly<{
   tls?: Certificate;
   handlers: readonly HttpHandler[];
   onUpgrade?: UpgradeHandler;
+  /** Asked when a sender waits for "100 Continue" before its body: true answers 401 with a challenge instead. Senders that
+   *  know a password show it only when they are asked like that (RFC 9110, 10.1.1 and 11.6.1). */
+  challenges?: (request: IncomingMessage) => boolean;
   connectionsMax?: number;
   /** A handler threw what is no PlatformError. Without this it stops the process, as any programmer's mistake does. */
   onDefect?: (error: unknown) => void;
@@ -93,7 +98,7 @@ function secureServer(tls: Certificate, log: Log): { server: Http2SecureServer; 
   });
   Object.assign(server, LIMITS);
   server.on("connection", (socket: Socket) => {
-    socket.setNoDelay(true);
+    socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_PROBE_MS);
     open.add(socket);
     socket.on("close", () => open.delete(socket));
   });
@@ -146,6 +151,14 @@ export async function listenHttp(options: HttpOptions): Promise<HttpServer> {
     );
     // The connection is closed, so that nobody has to read the rest of an endless body.
     if (!taken) answerProblem(response, notFound(request), { connection: "close" });
+  });
+
+  on("checkContinue", (request, response) => {
+    if (options.challenges?.(request)) answerChallenge(response);
+    else {
+      response.writeContinue();
+      server.emit("request", request, response);
+    }
   });
 
   if (onUpgrade)
