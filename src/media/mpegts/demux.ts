@@ -1,4 +1,4 @@
-// MPEG-TS in, units out. One program is taken: the first whose map has a stream we can take. Nothing that comes in makes
+// MPEG-TS in, units out. One program is taken (programs.ts). Nothing that comes in makes
 // it throw: what cannot be used is told as loss, and what is held is bounded per stream.
 // Source: ISO/IEC 13818-1, 2.4
 
@@ -14,7 +14,8 @@ import { Av1PesStream } from "./av1.ts";
 import { isSameKind, type Kind, kindOf, streamTypeText } from "./elementary.ts";
 import { PACKET_BYTES, PacketReader } from "./packets.ts";
 import { PesAssembler } from "./pes.ts";
-import { type ElementaryStream, type ProgramMap, parseProgramMap, parsePrograms, SectionReader } from "./sections.ts";
+import { othersText, ProgramChoice } from "./programs.ts";
+import { type ProgramMap, parseProgramMap, parsePrograms, SectionReader } from "./sections.ts";
 import type { Stream, StreamEvents } from "./stream.ts";
 import { VIDEO_BYTES_MAX, VideoPesStream } from "./video.ts";
 
@@ -24,8 +25,6 @@ const FIRST_FREE_PID = 0x10;
 const NULL_PID = 0x1fff;
 /** Different streams that are reported as unsupported: a table that changes for ever must not fill the memory. */
 const REPORTS_MAX = 256;
-/** Programs without anything to take that are remembered, to be told. */
-const PASSED_OVER_MAX = 64;
 
 type Wanted = { pid: number; kind: Kind; number: number };
 type Elementary = Wanted & { stream: Stream; pes: PesAssembler };
@@ -68,8 +67,7 @@ class Demuxer {
   readonly #reported = new Set<string>();
   #programsVersion = -1;
   #program: number | null = null;
-  /** Streams of programs that were looked at and not taken. */
-  readonly #passedOver = new Map<number, readonly ElementaryStream[]>();
+  readonly #choice = new ProgramChoice();
   /** -1: none, or not known yet. */
   #clockPid = -1;
   #streams: Elementary[] = [];
@@ -78,7 +76,10 @@ class Demuxer {
     this.#emit = emit;
     const lost = (detail: string) => this.#lostAll(detail);
     this.#packets = new PacketReader((bytes, at) => this.#packet(bytes, at), lost);
-    this.#pids[0] = this.#tablePid((section) => this.#programs(section));
+    this.#pids[0] = this.#tablePid(
+      (section) => this.#programs(section),
+      () => this.#programsAgain(),
+    );
   }
 
   push(bytes: Uint8Array): void {
@@ -187,9 +188,9 @@ class Demuxer {
     this.#emit({ kind: "clock-jump" });
   }
 
-  #tablePid(section: (section: Buffer) => void): Pid {
+  #tablePid(section: (section: Buffer) => void, repeated?: () => void): Pid {
     const broken = () => this.#emit({ kind: "loss", track: null, detail: "a table with a wrong checksum" });
-    return { counter: -1, signature: 0, sections: new SectionReader(section, broken), elementary: null };
+    return { counter: -1, signature: 0, sections: new SectionReader(section, broken, repeated), elementary: null };
   }
 
   #programs(section: Buffer): void {
@@ -197,7 +198,7 @@ class Demuxer {
     if (!programs) return;
     if (programs.version !== this.#programsVersion) {
       this.#programSections.clear();
-      this.#passedOver.clear();
+      this.#choice.clear();
     }
     this.#programsVersion = programs.version;
     this.#programSections.set(section[6]!, programs.pids);
@@ -205,7 +206,10 @@ class Demuxer {
     const complete = this.#programSections.size > section[7]!;
     const mapPids = new Set(wanted.values());
     const isGone = complete && this.#program !== null && !wanted.has(this.#program);
-    if (isGone) this.#program = null; // another may be taken, of a map that was seen and passed over
+    if (isGone) {
+      this.#program = null; // another may be taken, of a map that was seen and passed over
+      this.#choice.clear();
+    }
     for (let number = FIRST_FREE_PID; number < NULL_PID; number += 1) {
       const isTable = this.#pids[number]?.sections != null;
       if (isTable && (isGone || (complete && !mapPids.has(number)))) this.#pids[number] = undefined;
@@ -217,19 +221,33 @@ class Demuxer {
   #programMap(section: Buffer, number: number): void {
     const map = parseProgramMap(section);
     if (!map || ![...this.#programSections.values()].some((pids) => pids.get(map.program) === number)) return;
-    if (this.#program === null && map.streams.some((stream) => kindOf(stream) !== null)) this.#program = map.program;
     if (this.#program === map.program) this.#take(map);
-    else if (this.#program === null) this.#passOver(map);
+    else if (this.#program === null) {
+      const programs = this.#allPrograms();
+      this.#takeFirst(this.#choice.offer(map, programs));
+      if (this.#program === null) this.#refuse(programs);
+    }
   }
 
-  /** A program with nothing to take. When all are of that kind, what they hold is told: somebody must be able to say why
-   *  nothing comes. */
-  #passOver({ program, streams }: ProgramMap): void {
-    if (this.#passedOver.has(program) || this.#passedOver.size >= PASSED_OVER_MAX) return;
-    this.#passedOver.set(program, streams);
-    const programs = [...this.#programSections.values()].flatMap((pids) => [...pids.keys()]);
-    if (!programs.every((number) => this.#passedOver.has(number))) return;
-    for (const { type, pid } of programs.flatMap((number) => this.#passedOver.get(number) ?? []))
+  /** The list of programs came again: one is taken though not all were seen. */
+  #programsAgain(): void {
+    if (this.#program === null) this.#takeFirst(this.#choice.repeat(this.#allPrograms()));
+  }
+
+  #allPrograms(): number[] {
+    return [...this.#programSections.values()].flatMap((pids) => [...pids.keys()]);
+  }
+
+  #takeFirst(map: ProgramMap | null): void {
+    if (map === null) return;
+    this.#program = map.program;
+    const others = othersText(map.program, this.#allPrograms());
+    if (others !== null) this.#unsupported(others);
+    this.#take(map);
+  }
+
+  #refuse(programs: readonly number[]): void {
+    for (const { type, pid } of this.#choice.refused(programs).flatMap(({ streams }) => streams))
       this.#unsupported(`${streamTypeText(type)} on PID ${pid}`);
   }
 

@@ -12,14 +12,17 @@ const TABLE = { programs: 0, streams: 2 } as const;
 export class SectionReader {
   readonly #section: (section: Buffer) => void;
   readonly #broken: () => void;
+  readonly #repeated: () => void;
   #held: Buffer | null = null;
   #last: Buffer = Buffer.alloc(0);
 
   /** @param section called with each complete section that differs from the one before
-   *  @param broken called for a section with a wrong checksum or of an impossible size */
-  constructor(section: (section: Buffer) => void, broken: () => void) {
+   *  @param broken called for a section with a wrong checksum or of an impossible size
+   *  @param repeated called for each that is the same as the one before */
+  constructor(section: (section: Buffer) => void, broken: () => void, repeated: () => void = () => {}) {
     this.#section = section;
     this.#broken = broken;
+    this.#repeated = repeated;
   }
 
   /** The payload of one packet. */
@@ -60,7 +63,10 @@ export class SectionReader {
   }
 
   #whole(section: Buffer): void {
-    if (section.equals(this.#last)) return; // repeated ten times a second
+    if (section.equals(this.#last)) {
+      this.#repeated(); // ten times a second
+      return;
+    }
     if (section.length < HEADER_BYTES + CRC_BYTES || crc32(section) !== 0) {
       this.#broken();
       return;

@@ -139,6 +139,7 @@ test("the first program with a stream we take is taken; others and other streams
   assert.deepEqual(
     of(events, "unsupported").map(({ what }) => what),
     [
+      "program 1, 3: only program 2 is taken",
       "stream type 0x06 (private data: subtitles, teletext, AC-3) on PID 513",
       "stream type 0x1b (H.264) on PID 514",
       "stream type 0x02 (MPEG-2 video) on PID 515",

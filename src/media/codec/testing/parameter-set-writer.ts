@@ -4,7 +4,7 @@ export class BitWriter {
   #bits = "";
 
   u(value: number, count: number): this {
-    this.#bits += value.toString(2).padStart(count, "0").slice(-count);
+    if (count > 0) this.#bits += value.toString(2).padStart(count, "0").slice(-count);
     return this;
   }
 
@@ -16,6 +16,12 @@ export class BitWriter {
 
   se(value: number): this {
     return this.ue(value > 0 ? 2 * value - 1 : -2 * value);
+  }
+
+  /** As they are, the last byte filled up with zeros. */
+  bytes(): Buffer {
+    const padded = this.#bits.padEnd(Math.ceil(this.#bits.length / 8) * 8, "0");
+    return Buffer.from((padded.match(/.{8}/g) ?? []).map((octet) => Number.parseInt(octet, 2)));
   }
 
   /** With rbsp_stop_one_bit, and with emulation prevention. */

@@ -19,16 +19,16 @@ export class TestMux {
     return this.section(0, 0, 1, version, Buffer.concat(entries));
   }
 
-  /** @param streams [type, pid] or [type, pid, language] */
+  /** @param streams [type, pid], with a language or with descriptors */
   programMap(
     pid: number,
     program: number,
-    streams: readonly (readonly [number, number, string?])[],
+    streams: readonly (readonly [number, number, (string | Buffer)?])[],
     version = 0,
   ): Buffer {
     const clockPid = streams[0]?.[1] ?? 0x1fff;
-    const entries = streams.map(([type, streamPid, language]) => {
-      const info = language ? Buffer.from([0x0a, 4, ...Buffer.from(language), 0]) : Buffer.alloc(0);
+    const entries = streams.map(([type, streamPid, about = Buffer.alloc(0)]) => {
+      const info = typeof about === "string" ? Buffer.from([0x0a, 4, ...Buffer.from(about), 0]) : about;
       return Buffer.concat([Buffer.of(type), u16(0xe000 | streamPid, 0xf000 | info.length), info]);
     });
     return this.section(pid, 2, program, version, Buffer.concat([u16(0xe000 | clockPid, 0xf000), ...entries]));
