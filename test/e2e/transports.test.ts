@@ -138,6 +138,15 @@ test("ffmpeg: TCP, UDP, RTP, multicast", { skip }, async () => {
         const encapsulation = channel === "rtp" ? "rtp" : "none";
         assert.deepEqual([state, datagrams?.encapsulation, datagrams?.lost], ["connected", encapsulation, 0]);
       }
+      const { id } = await sessionIn(installation, "group", "live");
+      const { processes } = await installation.get<{ processes: { gateway: number } }>("/api/v1/status");
+      process.kill(processes.gateway, "SIGKILL"); // the next one opens the ports, and its senders never stopped
+      await eventually("the session goes on", async () => {
+        const { state, remote } = await inputState(installation, "group");
+        const { items } = await installation.get<{ items: Shown[] }>("/api/v1/sessions");
+        const session = items.find((item) => item.id === id);
+        return state === "connected" && remote !== null && session?.state === "live" && session.counters.returns! > 0;
+      });
     });
   });
 });
