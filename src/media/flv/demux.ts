@@ -66,6 +66,7 @@ class Demuxer {
       const detail = `${isVideo ? "a video" : "an audio"} message of ${bytes.length} bytes ends too early`;
       this.#emit({ kind: "loss", track: isVideo ? TRACK.video : TRACK.firstAudio, detail });
     }
+    if (!isVideo) for (const body of bodies ?? []) this.#announce(body); // before any of them is told
     for (const body of bodies ?? []) {
       const track = isVideo ? TRACK.video : TRACK.firstAudio + body.trackId;
       this.#guard(track, () => (isVideo ? this.#videoBody(timestampMs, body) : this.#audioBody(timestampMs, body)));
@@ -128,12 +129,8 @@ class Demuxer {
       this.#refuse(trackId, isTakenAudio(codec) ? `audio track ${trackId}: at most ${AUDIO_TRACKS_MAX}` : text);
       return;
     }
-    let audio = this.#audio.get(trackId);
-    if (audio?.codec !== codec) {
-      if (what === "nothing") return;
-      audio = new FlvAudio(codec, TRACK.firstAudio + trackId, this.#languages.get(trackId) ?? "und");
-      this.#audio.set(trackId, audio);
-    }
+    const audio = this.#audio.get(trackId);
+    if (audio?.codec !== codec) return;
     try {
       if (what === "config" || what === "channels") {
         if (audio.configure(body)) this.#tellTracks();
@@ -142,6 +139,14 @@ class Demuxer {
       if (!(error instanceof PlatformError) || error.code !== "media.unsupported") throw error;
       this.#refuse(trackId, error.message);
     }
+  }
+
+  /** A message of a track that is new, or has another codec now. */
+  #announce({ trackId, codec, what }: TagBody): void {
+    if (what === "nothing" || !isTakenAudio(codec) || trackId >= AUDIO_TRACKS_MAX) return;
+    if (this.#audio.get(trackId)?.codec === codec) return;
+    const language = this.#languages.get(trackId) ?? "und";
+    this.#audio.set(trackId, new FlvAudio(codec, TRACK.firstAudio + trackId, language));
   }
 
   #sound(audio: FlvAudio, timestampMs: number, { trackId, data }: TagBody): void {
