@@ -8,7 +8,16 @@ import { PlatformError } from "#base/errors.ts";
 import { answerProblem, type HttpHandler } from "#platform/network/http.ts";
 
 /** Headers of one hop only (RFC 9110, 7.6.1). */
-const HOP = ["connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "upgrade"];
+const HOP = [
+  "expect",
+  "connection",
+  "keep-alive",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "te",
+  "trailer",
+  "upgrade",
+];
 
 /** @param matches told the path, and the query with its "?"
  *  @param target base URL of the role, or null while it is not known */

@@ -6,7 +6,7 @@ import type { Clock } from "#base/clock.ts";
 import { PlatformError } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
 import type { JournalFolder } from "#platform/journal/journal.ts";
-import { answerProblem, type HttpHandler } from "#platform/network/http.ts";
+import { answerChallenge, answerProblem, type HttpHandler } from "#platform/network/http.ts";
 import { keyOf } from "../http-key.ts";
 import type { Sessions } from "../sessions.ts";
 import type { PublishRequest } from "../types.ts";
@@ -101,6 +101,10 @@ export function cmafIngest(deps: CmafIngestDeps): CmafIngest {
       else request.on("end", () => linger.cancel());
       request.resume();
     });
+    if (asked.request.key === null) {
+      answerChallenge(response);
+      return true;
+    }
     take(asked.request, asked.path, request, response).catch((error: unknown) => {
       if (!(error instanceof PlatformError)) log.error("ingest.cmaf_failed", { error });
       if (!response.headersSent && !response.destroyed) answerProblem(response, error);
