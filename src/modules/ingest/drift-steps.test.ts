@@ -11,16 +11,22 @@ import { CheckedLog } from "./testing/checked-log.ts";
 import { DriftingSource, trueSecondsOf } from "./testing/drifting-source.ts";
 import { audioTrack, TS_CLOCK, tracksEvent, videoTrack } from "./testing/source.ts";
 
-type Play = Readonly<{ ladder?: Channel["ladder"]; ppm: number; seconds?: number; audioOnly?: boolean }>;
+type Play = Readonly<{
+  ladder?: Channel["ladder"];
+  gopSeconds?: number;
+  ppm: number;
+  seconds?: number;
+  audioOnly?: boolean;
+}>;
 
 /** A source with B-frames, 25 pictures a second, until it was played for so long. */
-function play({ ladder = "auto", ppm, seconds = 150, audioOnly = false }: Play) {
+function play({ ladder = "auto", gopSeconds = 2, ppm, seconds = 150, audioOnly = false }: Play) {
   const clock = simClock();
   const log = new CheckedLog();
   const notes: { event: string; [field: string]: unknown }[] = [];
   const sequencer = new Sequencer({
     clock,
-    channel: { ...channelDefaults, name: "cam", origin: "auto", ladder },
+    channel: { ...channelDefaults, name: "cam", origin: "auto", ladder, gopSeconds },
     sink: log,
     note: (event, fields) => notes.push({ event, ...fields }),
   });
@@ -29,7 +35,7 @@ function play({ ladder = "auto", ppm, seconds = 150, audioOnly = false }: Play) 
     clock: TS_CLOCK,
     startTicks: 1000,
     fps: 25,
-    gopFrames: 50,
+    gopFrames: gopSeconds * 25,
     bFrames: 2,
     audio,
     ppm,
@@ -53,7 +59,8 @@ function play({ ladder = "auto", ppm, seconds = 150, audioOnly = false }: Play) 
 /** Without the last ones: what is shown between them had not come yet. */
 const shownOrder = (units: readonly Unit[]) =>
   units.toSorted((a, b) => trueSecondsOf(a) - trueSecondsOf(b)).slice(0, -3);
-const spacings = (units: readonly Unit[]) => units.slice(1).map(({ index }, i) => index - units[i]!.index);
+const spacings = (units: readonly Pick<Unit, "index">[]) =>
+  units.slice(1).map(({ index }, i) => index - units[i]!.index);
 
 /** Spacings of the sound: all as long as a unit, but for those that share a picture's length. */
 function checkSound(log: CheckedLog, step: number, boundaryNs: bigint): void {
@@ -121,12 +128,26 @@ for (const ppm of [-500, 500])
     checkSound(log, step, timeOf(rate(90_000), drift!.frame));
   });
 
+test("copied: segments begin with each second or every one of the source's groups as before, steps or none", () => {
+  for (const ladder of ["passthrough", [{ copy: true }, { height: 360 }]] as const)
+    for (const gopSeconds of [1, 2])
+      for (const ppm of [-1900, 1900]) {
+        const { log, sequencer } = play({ ladder, gopSeconds, ppm, seconds: 200 });
+        assert.ok(log.of("drift").length >= 4);
+        const lengths = log.of("boundary").map(({ frame }, i, all) => (all[i + 1]?.frame ?? frame + 180_000) - frame);
+        for (const ticks of lengths) assert.ok(Math.abs(ticks - 180_000) <= 3601, `${ticks} ticks, ${ppm} ppm`);
+        assert.deepEqual([log.of("era").length, log.of("hole").length, sequencer.fault()], [1, 0, null]);
+      }
+});
+
 test("sound without pictures drifts too, by the length of a frame of its grid", () => {
   for (const ladder of ["auto", "passthrough"] as const) {
     const { log } = play({ ppm: -500, ladder, audioOnly: true });
     assert.equal(log.of("drift").length, 1, JSON.stringify(ladder));
     const sound = log.units(1);
     assert.equal(sound.at(-1)!.index - sound[0]!.index, (sound.length - 1) * 1024 + 1920);
+    const lengths = new Set(spacings(log.of("boundary").map(({ frame: index }) => ({ index }))));
+    if (ladder === "passthrough") assert.deepEqual(lengths, new Set([180_000, 183_600]));
   }
 });
 

@@ -6,27 +6,24 @@ import { type Rate, timeOf } from "#media/time/rate.ts";
 import { Drift } from "./drift.ts";
 import type { TimedUnit } from "./opening.ts";
 import type { Output } from "./output.ts";
-import type { EntrySink } from "./output-side.ts";
 import type { ClockStep, SourceClock } from "./source-clock.ts";
 
 const NS_PER_SECOND = 1_000_000_000n;
 const NS_PER_MS = 1_000_000;
 
 export class DriftSteps {
-  readonly #sink: EntrySink;
   readonly #output: Output;
   readonly #note: (event: string, fields: Fields) => void;
   readonly #drift = new Drift();
 
-  constructor(sink: EntrySink, output: Output, note: (event: string, fields: Fields) => void) {
-    this.#sink = sink;
+  constructor(output: Output, note: (event: string, fields: Fields) => void) {
     this.#output = output;
     this.#note = note;
   }
 
   /** Steps so far, and by how many milliseconds media time is behind TAI now (negative: ahead). */
   get counters() {
-    return { driftSteps: this.#drift.steps, driftMs: Math.round(this.#drift.behindNs / NS_PER_MS) };
+    return { driftSteps: this.#drift.steps, driftMs: Math.round(this.#drift.behindNs / NS_PER_MS) + 0 }; // never -0
   }
 
   /** The source's clock was tied to TAI anew. */
@@ -51,7 +48,7 @@ export class DriftSteps {
     const moveNs = BigInt(step) * timeOf(era.frameRate, 1);
     clock.step(clockStep(era, frame, moveNs));
     this.#drift.stepped(Number(moveNs));
-    this.#sink.append({ kind: "drift", frame, step });
+    this.#output.step(frame, step);
     this.#note("ingest.drift_step", { frame, step, driftMs: Math.round(driftMs * 10) / 10 });
   }
 }

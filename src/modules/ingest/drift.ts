@@ -50,7 +50,7 @@ export class Drift {
     const second = Number(arrivedNs / NS_PER_SECOND);
     if (this.#second === null) this.#fromSecond = second;
     else if (second > this.#second) this.#pass(this.#second, second);
-    this.#second = second;
+    this.#second = Math.max(second, this.#second ?? second);
     const delay = Number(arrivedNs - timeNs);
     const slot = second % WINDOW_SECONDS;
     if (delay < this.#least[slot]!) this.#least[slot] = delay;

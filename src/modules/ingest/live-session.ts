@@ -305,10 +305,11 @@ export class LiveSession {
   }
 
   #tellProgress(): void {
-    const { era, nextFrame, newestNs, state, time } = this.#sequencer;
+    const { era, nextFrame, newestNs, state } = this.#sequencer;
     const nowMs = this.#deps.clock.monotonicMs();
     if (era === null || state !== "live" || nowMs - this.#progressMs < PROGRESS_EVERY_MS) return;
     this.#progressMs = nowMs;
+    const { time } = this.#sequencer; // asks the host, which costs a little
     this.#journal.progress({ position: this.log.next, era: era.era, frame: nextFrame, newestNs, time });
   }
 

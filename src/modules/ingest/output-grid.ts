@@ -2,7 +2,7 @@
 // the next ones. It appends eras, holes, splices and the end, and never contradicts what a reader of the log may have
 // concluded before.
 import { assert } from "#base/assert.ts";
-import type { EndReason, EraOpened } from "#media/session-log/entries.ts";
+import type { DriftStep, EndReason, EraOpened } from "#media/session-log/entries.ts";
 import { indexAt, indexAtOrAfter, indexOnGridAtOrAfter, timeOf } from "#media/time/rate.ts";
 import { segmentStart } from "#media/time/segmentation.ts";
 import type { Cut, EntrySink, Left, OutputSide, Placed, Stamped } from "./output-side.ts";
@@ -122,6 +122,10 @@ export class OutputGrid implements OutputSide {
 
   wouldBreak(): null {
     return null;
+  }
+
+  step(frame: number, step: DriftStep["step"]): void {
+    this.#sink.append({ kind: "drift", frame, step });
   }
 
   place(picture: Stamped): Placed | null {

@@ -1,6 +1,6 @@
 // What the sequencer asks of a session's output in either mode: where a picture lies, and the decisions that follow from
 // time that passes, from jumps and from holes.
-import type { EndReason, Entry, EraOpened } from "#media/session-log/entries.ts";
+import type { DriftStep, EndReason, Entry, EraOpened } from "#media/session-log/entries.ts";
 import type { Counted } from "#media/session-log/stretch.ts";
 import type { EraPlan } from "./plan-era.ts";
 
@@ -62,6 +62,8 @@ export interface OutputSide {
   /** The segment boundary from which on media time can be moved. On the grid the next one, with nothing given at it or after
    *  it, nor before `afterNs`; of copied media the one that has begun with the newest unit. Null while there is none. */
   stepAt(afterNs: bigint): number | null;
+  /** It is moved there, by one picture. */
+  step(frame: number, step: DriftStep["step"]): void;
   /** Why the open segment could not end as it must with the leader's picture of that time in it. */
   wouldBreak(timeNs: bigint): CopyProblem | null;
   /** Null when its place is past, or it cannot begin what must begin. What it is the first of is in the log then. */

@@ -1,6 +1,6 @@
 // A session's output: one side at a time, and what is counted over all its eras when the mode changes from one to the next.
 import { assert } from "#base/assert.ts";
-import type { EndReason, Entry, EraOpened } from "#media/session-log/entries.ts";
+import type { DriftStep, EndReason, Entry, EraOpened } from "#media/session-log/entries.ts";
 import type { Counted } from "#media/session-log/stretch.ts";
 import { Timeline } from "#media/session-log/timeline.ts";
 import { type GridState, OutputGrid } from "./output-grid.ts";
@@ -97,6 +97,10 @@ export class Output {
 
   wouldBreak(timeNs: bigint): CopyProblem | null {
     return this.#open.wouldBreak(timeNs);
+  }
+
+  step(frame: number, step: DriftStep["step"]): void {
+    this.#open.step(frame, step);
   }
 
   place(picture: Stamped): Placed | null {

@@ -121,7 +121,7 @@ export class Sequencer {
     this.#output = new Output(options.sink, restored?.output ?? null);
     this.#units = new UnitLog(options.sink, this.#output, restored?.tracks ?? [], restored?.newestNs ?? 0n);
     this.#time = new SessionTime(options.clock, restored?.time ?? null, restored?.newestNs);
-    this.#drift = new DriftSteps(options.sink, this.#output, this.#note);
+    this.#drift = new DriftSteps(this.#output, this.#note);
     this.#tickMs = this.#clock.monotonicMs();
     if (!restored) return;
     this.#state = "interrupted";

@@ -3,7 +3,13 @@
 // Boundaries are written together with the picture they begin with, and with nothing else except around a hole: a
 // boundary that is in the log without its picture would promise a segment that nobody can make.
 import { assert } from "#base/assert.ts";
-import { type Boundary, type EndReason, type EraOpened, INTERLEAVE_MAX_NS } from "#media/session-log/entries.ts";
+import {
+  type Boundary,
+  type DriftStep,
+  type EndReason,
+  type EraOpened,
+  INTERLEAVE_MAX_NS,
+} from "#media/session-log/entries.ts";
 import type { Counted } from "#media/session-log/stretch.ts";
 import { indexAt, indexOnGridAtOrAfter, timeOf } from "#media/time/rate.ts";
 import { FrameTicks, isVariable } from "./frame-ticks.ts";
@@ -35,6 +41,9 @@ export class SourceOutput implements OutputSide {
   /** Of the segment that comes next. */
   #counted: Counted = { ordinal: 0, discontinuities: 0 };
   #boundary: Boundary | null = null;
+  /** Segments should begin each N from here: the era's first picture, moved with the source by drift steps. And the next. */
+  #origin = 0;
+  #mark = 0;
   #rows = new Map<number, PictureRow>();
   /** Tracks beside the leader that have begun with a refresh since the output went on. */
   readonly #fresh = new Set<number>();
@@ -60,6 +69,8 @@ export class SourceOutput implements OutputSide {
     this.#open = { era, ticks: new FrameTicks(era) };
     this.#boundary = boundary;
     if (boundary) this.#counted = countedAfter(boundary);
+    this.#origin = era.frame;
+    this.#mark = this.#markAfter(boundary?.frame ?? era.frame);
     this.#inHole = inHole;
     this.#next = inHole ? boundary!.frame : Math.max(state.next, (boundary?.frame ?? era.frame) + 1);
     this.#begins = { tick: this.#next, cut: { hole: true } };
@@ -127,6 +138,14 @@ export class SourceOutput implements OutputSide {
     return this.#isBegun && !this.#begins ? this.#boundary!.frame : null;
   }
 
+  /** The source's refreshes are moved too, and segments go on to begin with the same ones. */
+  step(frame: number, step: DriftStep["step"]): void {
+    this.#sink.append({ kind: "drift", frame, step });
+    const moved = step * this.#era.ticks.perFrame;
+    this.#origin += moved;
+    this.#mark += moved;
+  }
+
   place(picture: Stamped): Placed | null {
     const { ticks, era } = this.#era;
     const row = this.#rowOf(picture.track);
@@ -148,7 +167,7 @@ export class SourceOutput implements OutputSide {
   }
 
   lead(startNs: bigint, endNs: bigint): void {
-    const { rate, frame, segmentFrames } = this.#era.era;
+    const { rate, segmentFrames } = this.#era.era;
     const middle = indexAt(rate, (startNs + endNs) / 2n);
     const before = this.#boundary;
     if (this.#begins) {
@@ -157,8 +176,8 @@ export class SourceOutput implements OutputSide {
       const isLater = !hasBegun && 2n * startNs > this.#instant(tick) + endNs;
       this.#resume(Math.max(isLater ? indexAt(rate, startNs) : tick, this.#free));
     } else if (middle >= this.#mark) {
-      const passed = Math.floor((middle - frame) / segmentFrames);
-      this.#bound(frame + passed * segmentFrames, false);
+      const passed = Math.floor((middle - this.#origin) / segmentFrames);
+      this.#bound(this.#origin + passed * segmentFrames, false);
     }
     this.#next = Math.max(this.#next, indexAt(rate, endNs));
     this.#inHole = false;
@@ -206,11 +225,11 @@ export class SourceOutput implements OutputSide {
     return Math.max(this.#next, this.#least);
   }
 
-  /** Where the next segment should begin: each N, counted from the era's first picture. */
-  get #mark(): number {
-    const { frame, segmentFrames } = this.#era.era;
-    const passed = Math.floor((this.#boundary!.frame + this.#tolerance - frame) / segmentFrames);
-    return frame + (passed + 1) * segmentFrames;
+  /** Where the segment after the one that begins at `frame` should begin. */
+  #markAfter(frame: number): number {
+    const { segmentFrames } = this.#era.era;
+    const passed = Math.floor((frame + this.#tolerance - this.#origin) / segmentFrames);
+    return this.#origin + (passed + 1) * segmentFrames;
   }
 
   get #tolerance(): number {
@@ -288,6 +307,7 @@ export class SourceOutput implements OutputSide {
     this.#boundary = { kind: "boundary", frame, discontinuity, ...this.#counted };
     this.#sink.append(this.#boundary);
     this.#counted = countedAfter(this.#boundary);
+    this.#mark = this.#markAfter(frame);
   }
 
   /** Whether the open segment can still end as it must: media has come to `timeNs`. */
@@ -326,6 +346,7 @@ export class SourceOutput implements OutputSide {
     this.#settled = 0;
     this.#fresh.clear();
     this.#boundary = null;
+    this.#origin = era.frame;
     this.#sink.append(era);
     this.#bound(era.frame, true);
     this.#begins = { tick: era.frame, cut: {} };
