@@ -8,7 +8,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
-import { seededRandom, systemRandom } from "#base/random.ts";
+import { systemRandom } from "#base/random.ts";
 import { inputOf } from "./input.ts";
 import type { Target } from "./target.ts";
 import { targets } from "./targets.ts";
@@ -36,12 +36,14 @@ type Result = { target: string; seed: number; iterations: number; megabytes: num
 if (values.replay !== undefined) replay(values.replay);
 else await runAll();
 
+/** The kept bytes, cut into pieces as they were then. */
 function replay(file: string): void {
-  const wanted = /^(.+)-\d+-\d+\.bin$/.exec(basename(file))?.[1];
-  const target = targets.find(({ name }) => name === wanted);
+  const [, name, seed, iteration] = /^(.+)-(\d+)-(\d+)\.bin$/.exec(basename(file)) ?? [];
+  const target = targets.find((candidate) => candidate.name === name);
   if (!target) throw new Error(`${file}: not named READER-SEED-NUMBER.bin by one of our readers`);
+  const { random } = inputOf(target, target.seeds(), Number(seed), Number(iteration));
   const started = performance.now();
-  target.run(readFileSync(file), seededRandom(1));
+  target.run(readFileSync(file), random);
   console.log(`${target.name}: read in ${(performance.now() - started).toFixed(1)} ms`);
 }
 
