@@ -37,6 +37,11 @@ export class Output {
     return this.era?.mode === "source";
   }
 
+  /** The open era shows pictures, which lead; else its sound does. */
+  get hasVideo(): boolean {
+    return this.era?.renditions.some(({ kind }) => kind === "video") ?? false;
+  }
+
   get next(): number {
     return this.#side?.next ?? 0;
   }

@@ -11,29 +11,18 @@ import { PlatformError } from "#base/errors.ts";
 import type { Fields } from "#base/log.ts";
 import type { Channel } from "#media/channel.ts";
 import type { DemuxClock, DemuxEvent, DemuxedUnit } from "#media/demux.ts";
-import { copies } from "#media/ladder/plan.ts";
-import { isEncodedVideo } from "#media/ladder/rendition.ts";
 import type { AudioTrack, EndReason, EraOpened, Track, VideoTrack } from "#media/session-log/entries.ts";
-import { perSecond, rateText, sameRate } from "#media/time/rate.ts";
-import { copyFault, goesOnCopying, isRefresh, isSameOutput, unaligned } from "./copying.ts";
+import { perSecond, rateText } from "#media/time/rate.ts";
+import { isRefresh, unaligned } from "./copying.ts";
 import { DriftSteps } from "./drift-steps.ts";
 import { EarlyUnits } from "./early-units.ts";
+import { Eras } from "./eras.ts";
 import type { Opened, TimedUnit } from "./opening.ts";
 import { Output, type OutputState } from "./output.ts";
 import type { CopyProblem, EntrySink } from "./output-side.ts";
-import { audioOf, type EraPlan, planEra, sameTracks, videoOf } from "./plan-era.ts";
-import { RateWatch } from "./rate-watch.ts";
+import { sameTracks, videoOf } from "./plan-era.ts";
 import { SessionTime, type TimeMark } from "./session-time.ts";
 import { Source } from "./source.ts";
-import {
-  type ChosenRate,
-  chooseCopied,
-  chooseDeclared,
-  chooseMeasured,
-  isLie,
-  measure,
-  type PictureTimes,
-} from "./source-rate.ts";
 import { UnitLog } from "./unit-log.ts";
 
 /** Without media for so long the publisher counts as away. */
@@ -81,13 +70,12 @@ export type SequencerOptions = Readonly<{
 
 export class Sequencer {
   readonly #clock: Clock;
-  #channel: Channel;
   readonly #sink: EntrySink;
   readonly #note: (event: string, fields: Fields) => void;
   readonly #output: Output;
   readonly #units: UnitLog;
   #source: Source | null = null;
-  #chosen: ChosenRate | null = null;
+  readonly #eras: Eras;
   #state: SequencerState = "starting";
   #anchorNs: bigint | null = null;
   readonly #time: SessionTime;
@@ -99,15 +87,9 @@ export class Sequencer {
   #patient = false;
   /** A hole was logged: what comes refers to what was lost. */
   #needsRandomAccess = false;
-  /** Pictures for the one check of the rate; null when it is done. */
-  #meter: PictureTimes[] | null = null;
   #returns = 0;
   /** Why nothing more is taken from this publisher. */
   #refusal: PlatformError | null = null;
-  /** Of copied pictures that come one after the other. */
-  #watch: RateWatch | null = null;
-  /** Tracks of the copied era that begins with the next picture that can. */
-  #pending: readonly Track[] | null = null;
   /** Smaller pictures that do not begin where the largest does. */
   readonly #leftOut = new Set<number>();
   readonly #early = new EarlyUnits();
@@ -115,11 +97,11 @@ export class Sequencer {
   constructor(options: SequencerOptions) {
     const restored = options.restored ?? null;
     this.#clock = options.clock;
-    this.#channel = options.channel;
     this.#sink = options.sink;
     this.#note = options.note ?? (() => {});
     this.#output = new Output(options.sink, restored?.output ?? null);
     this.#units = new UnitLog(options.sink, this.#output, restored?.tracks ?? [], restored?.newestNs ?? 0n);
+    this.#eras = new Eras({ channel: options.channel, output: this.#output, units: this.#units, note: this.#note });
     this.#time = new SessionTime(options.clock, restored?.time ?? null, restored?.newestNs);
     this.#drift = new DriftSteps(this.#output, this.#note);
     this.#tickMs = this.#clock.monotonicMs();
@@ -127,9 +109,7 @@ export class Sequencer {
     this.#state = "interrupted";
     this.#needsRandomAccess = true;
     this.#anchorNs = restored.anchorNs;
-    const { era } = restored.output.side;
-    this.#chosen = { rate: era.rate, sourceRate: era.sourceRate, varies: false };
-    if (era.mode === "grid" && era.renditions.some(isEncodedVideo)) this.#giveUpCopying();
+    this.#eras.restore(restored.output.side.era);
   }
 
   get state(): SequencerState {
@@ -171,9 +151,9 @@ export class Sequencer {
   /** A publisher begins, or returns. @param clock of its container */
   attach(clock: DemuxClock): void {
     assert.ok(this.#source === null && this.#state !== "ended", "one publisher at a time, before the end");
-    this.#source = new Source(clock, this.#clock.monotonicMs(), copies(this.#channel.ladder));
+    this.#source = new Source(clock, this.#clock.monotonicMs(), this.#eras.wantsCopies);
     this.#refusal = null;
-    this.#pending = null;
+    this.#eras.forget();
     this.#leftOut.clear();
     if (this.#output.era) this.#returns += 1;
   }
@@ -205,7 +185,7 @@ export class Sequencer {
     else if (event.kind === "clock-jump") source.jumpAnnounced = true;
     else if (event.kind === "loss") {
       this.#units.lost(event.track);
-      if (this.#meter) this.#meter = [];
+      this.#eras.lost();
     } else if (event.kind === "unsupported") {
       source.unsupported ??= { what: event.what, sinceMs: this.#clock.monotonicMs() };
       this.#note("ingest.track_unsupported", { what: event.what });
@@ -239,7 +219,7 @@ export class Sequencer {
   }
 
   get #silenceMs(): number {
-    const framesPerSecond = this.#chosen ? perSecond(this.#chosen.sourceRate) : SILENCE_FRAMES;
+    const framesPerSecond = this.#eras.framesPerSecond ?? SILENCE_FRAMES;
     return Math.min(SILENCE_MS_MAX, Math.max(SILENCE_MS, (SILENCE_FRAMES * 1000) / framesPerSecond));
   }
 
@@ -261,45 +241,8 @@ export class Sequencer {
   #tracksTold(source: Source, told: readonly Track[], complete: boolean): void {
     const tracks = told.filter(({ track }) => !this.#leftOut.has(track));
     source.opening.setTracks(tracks, complete);
-    if (source.clock.anchored) this.#retrack(source, tracks);
+    if (source.clock.anchored) this.#eras.retrack(tracks, () => source.mayChange(this.#clock.monotonicMs()));
     else this.#tryOpen(source);
-  }
-
-  /** Parameters changed in mid-stream. What is encoded stays as it is, unless audio came that it has no place for; what is
-   *  copied begins anew. */
-  #retrack(source: Source, tracks: readonly Track[]): void {
-    const before = this.#units.tracks;
-    if (sameTracks(this.#pending ?? before, tracks) || !source.mayChange(this.#clock.monotonicMs())) return;
-    this.#pending = null;
-    if (sameTracks(before, tracks)) return;
-    const era = this.#output.era!;
-    const isNewAudio = hasOnlyNewAudio(tracks, era) && era.renditions.length > 0;
-    if (!goesOnCopying(era, before, tracks) || (isNewAudio && this.#output.copies)) {
-      this.#pending = tracks;
-      this.#note("ingest.copy_begins_anew", { tracks: tracks.map(({ codec }) => codec).join() });
-      return;
-    }
-    this.#setTracks(tracks);
-    if (!isNewAudio || !this.#chosen) return;
-    const plan = this.#plan(tracks, this.#chosen);
-    if (plan.mode === "grid") this.#output.planEra(plan);
-    else this.#pending = tracks;
-    this.#note("ingest.audio_came_late", {});
-  }
-
-  #setTracks(tracks: readonly Track[]): void {
-    for (const track of tracks) {
-      const old = this.#units.tracks.find((other) => other.track === track.track);
-      if (old && !sameTracks([old], [track])) this.#units.restart(track.track);
-    }
-    this.#units.setTracks(tracks);
-  }
-
-  /** EXT-X-TARGETDURATION may not change, and segments that are listed need the longest. */
-  #plan(tracks: readonly Track[], chosen: ChosenRate): EraPlan {
-    const plan = planEra(tracks, chosen, this.#channel);
-    const before = this.#output.era?.targetDurationSeconds ?? 0;
-    return { ...plan, targetDurationSeconds: Math.max(before, plan.targetDurationSeconds) };
   }
 
   #unit(source: Source, unit: DemuxedUnit): void {
@@ -323,13 +266,12 @@ export class Sequencer {
     if (opened === null) return;
     const { anchor, chosen, units } = opened;
     const tracks = this.#withoutUnaligned(source, opened);
-    const needsEra = isNew || this.#needsOtherEra(tracks, chosen);
+    const needsEra = this.#eras.needsOther(tracks, chosen);
     if (!sameTracks(tracks, this.#units.tracks)) this.#units.setTracks(tracks);
-    if (needsEra) this.#chosen = chosen;
     this.#anchor(source, anchor, (timeNs) =>
-      needsEra ? this.#output.openEra(this.#plan(tracks, chosen), timeNs) : this.#output.cut(timeNs, HOLE),
+      needsEra ? this.#eras.open(tracks, chosen, timeNs) : this.#output.cut(timeNs, HOLE),
     );
-    if (needsEra && videoOf(tracks) && !this.#output.copies) this.#meter = [];
+    if (needsEra) this.#eras.opened();
     source.opening.close();
     this.#place(source, anchor);
     for (const timed of units) if (timed !== anchor) this.#place(source, timed);
@@ -351,37 +293,10 @@ export class Sequencer {
     return tracks.filter(({ track }) => !this.#leftOut.has(track));
   }
 
-  /** Other kinds of tracks, or pictures at another declared rate, than the open era puts out. Audio that is missing is
-   *  silence. What is copied must be what it was. */
-  #needsOtherEra(tracks: readonly Track[], chosen: ChosenRate): boolean {
-    const era = this.#output.era!;
-    const plan = this.#plan(tracks, chosen);
-    if (plan.mode !== era.mode) return true;
-    if (plan.mode === "source") return !isSameOutput(era, plan) || !goesOnCopying(era, this.#units.tracks, tracks);
-    const video = videoOf(tracks);
-    const hadVideo = era.renditions.some(({ kind }) => kind === "video");
-    if (hadVideo !== (video !== null) || hasOnlyNewAudio(tracks, era)) return true;
-    return video !== null && video.declaredRate !== null && !sameRate(chosen.rate, era.rate);
-  }
-
   /** The stream is none that can be copied: it is encoded from now on, or turned away. */
   #cannotCopy(problem: CopyProblem): void {
-    const era = this.#output.era;
-    const fault = copyFault(problem, era?.targetDurationSeconds ?? 0);
-    if (this.#channel.copyFallback === "refuse") {
-      this.#refusal = fault;
-      return;
-    }
-    this.#giveUpCopying();
-    if (this.#source) this.#source.opening.copies = false;
-    this.#note("ingest.encoded_instead", { code: fault.code });
-    if (!this.#source?.clock.anchored || !this.#chosen) return;
-    this.#pending = null;
-    this.#output.openEra(this.#plan(this.#units.tracks, this.#chosen), this.newestNs, true);
-  }
-
-  #giveUpCopying(): void {
-    if (copies(this.#channel.ladder)) this.#channel = { ...this.#channel, ladder: "auto" };
+    this.#refusal = this.#eras.cannotCopy(problem, this.#source?.clock.anchored ?? false);
+    if (this.#source && !this.#refusal) this.#source.opening.copies = false;
   }
 
   /** Tie the source's clock to the unit's arrival. @param decide takes that and returns the instant of the frame it gets */
@@ -396,20 +311,19 @@ export class Sequencer {
     this.#units.restartAll();
     this.#anchorNs ??= timeNs;
     this.#needsRandomAccess = false;
-    this.#meter = null;
-    this.#watch = null;
+    this.#eras.anchored();
     this.#state = "live";
     this.#mediaMs = this.#clock.monotonicMs();
   }
 
   #place(source: Source, timed: TimedUnit): void {
-    const isBegin = this.#pending !== null && canLead(this.#pending, timed);
+    const isBegin = this.#eras.canBegin(timed);
     if (isBegin && !this.#isOnItsWay(source, timed)) return;
-    if (isBegin) this.#beginPending(source, timed);
+    if (isBegin) this.#eras.begin(timed, source.clock.timeOf(timed.ptsTicks));
     const track = this.#trackOf(timed);
     const video = videoOf(this.#units.tracks);
-    if (track === undefined || this.#isChanging(track)) this.#units.drop(timed);
-    else if (track.kind === "audio") this.#placeAudio(source, track, timed, { leads: video === null, isBegin });
+    if (track === undefined || this.#eras.isChanging(track)) this.#units.drop(timed);
+    else if (track.kind === "audio") this.#placeAudio(source, track, timed, { leads: !this.#output.hasVideo, isBegin });
     else if (track === video) this.#placeVideo(source, track, timed, isBegin);
     else this.#placeSmaller(source, track, timed);
     if (this.#output.problem && this.#output.copies) this.#cannotCopy(this.#output.problem);
@@ -417,24 +331,6 @@ export class Sequencer {
 
   #trackOf({ unit }: TimedUnit): Track | undefined {
     return this.#units.tracks.find(({ track }) => track === unit.track);
-  }
-
-  /** The copied era that waited begins with this unit, unless that comes too late: then with another. */
-  #beginPending(source: Source, timed: TimedUnit): void {
-    const tracks = this.#pending!;
-    const timeNs = source.clock.timeOf(timed.ptsTicks);
-    const isLate = this.#units.isLate(timed.unit.track, this.#output.nearest(timeNs));
-    if (isLate || !this.#output.isFree(timeNs)) return;
-    this.#pending = null;
-    this.#watch = null;
-    if (!sameTracks(this.#units.tracks, tracks)) this.#setTracks(tracks);
-    this.#output.openEra(this.#plan(tracks, this.#chosen!), timeNs);
-  }
-
-  /** Its parameters are others already than those that the open era copies. */
-  #isChanging(track: Track): boolean {
-    const next = this.#pending?.find((other) => other.track === track.track);
-    return this.#pending !== null && (next === undefined || !sameTracks([track], [next]));
   }
 
   #placeVideo(source: Source, track: VideoTrack, timed: TimedUnit, isBegin: boolean): void {
@@ -450,8 +346,7 @@ export class Sequencer {
     if (!this.#video(source, track, timed)) return;
     this.#accepted(source, timed);
     this.#drift.follow(source.clock, timed, this.newestNs);
-    this.#checkRate(source, timed);
-    this.#watchRate(source, track, timed);
+    this.#eras.follow(source, track, timed);
     this.#placeEarly(source, timed.arrivedMs);
   }
 
@@ -486,7 +381,7 @@ export class Sequencer {
     if (!this.#units.isVideoComing(nowMs)) return false;
     const track = this.#trackOf(timed);
     if (track?.kind === "audio") return this.#units.isAhead(source.clock.timeOf(timed.ptsTicks));
-    const halfFrame = source.clock.timescale / perSecond(this.#chosen!.sourceRate) / 2;
+    const halfFrame = source.clock.timescale / this.#eras.framesPerSecond! / 2;
     return track !== undefined && timed.dtsTicks - halfFrame > (source.leadTicks ?? timed.dtsTicks);
   }
 
@@ -505,18 +400,15 @@ export class Sequencer {
 
   /** A picture track in a session that began without: its output begins with a random access point. */
   #hasPlaceForVideo(source: Source, track: VideoTrack, timed: TimedUnit): boolean {
-    if (this.#output.era!.renditions.some(({ kind }) => kind === "video")) return true;
-    const mayCopy = copies(this.#channel.ladder);
-    if (mayCopy ? !isRefresh(track, timed) : !timed.unit.randomAccess) {
+    if (this.#output.hasVideo) return true;
+    if (this.#eras.wantsCopies ? !isRefresh(track, timed) : !timed.unit.randomAccess) {
       this.#units.drop(timed);
       return false;
     }
-    const { declaredRate } = track;
-    const chosen = mayCopy ? chooseCopied(declaredRate, null) : chooseDeclared(declaredRate ?? { num: 25, den: 1 });
-    this.#chosen = chosen;
+    const chosen = this.#eras.rateOf(track);
     source.newLead();
-    this.#anchor(source, timed, (timeNs) => this.#output.openEra(this.#plan(this.#units.tracks, chosen), timeNs));
-    this.#meter = this.#output.copies ? null : [];
+    this.#anchor(source, timed, (timeNs) => this.#eras.open(this.#units.tracks, chosen, timeNs));
+    this.#eras.opened();
     this.#note("ingest.video_came_late", { rate: rateText(chosen.rate) });
     return true;
   }
@@ -570,45 +462,4 @@ export class Sequencer {
     this.#mediaMs = timed.arrivedMs;
     this.#state = "live";
   }
-
-  /** Copied pictures that come at another rate by now: a new era begins with the next key frame. */
-  #watchRate(source: Source, { declaredRate }: VideoTrack, timed: TimedUnit): void {
-    const era = this.#output.era!;
-    if (!this.#output.copies || this.#pending) return;
-    this.#watch ??= new RateWatch(source.clock.timescale);
-    const chosen = this.#watch.add(timed, era, declaredRate);
-    if (chosen === null || !source.mayChange(timed.arrivedMs)) return;
-    this.#watch = null;
-    this.#chosen = chosen;
-    this.#pending = this.#units.tracks;
-    this.#note("ingest.rate_changed", { varies: chosen.varies, rate: rateText(chosen.sourceRate) });
-  }
-
-  /** Once, in the first third of a second: a rate that is clearly wrong is replaced at the next segment. */
-  #checkRate(source: Source, { ptsTicks, dtsTicks }: TimedUnit): void {
-    if (this.#meter === null || this.#chosen === null) return;
-    this.#meter.push({ ptsTicks, dtsTicks });
-    const measured = measure(this.#meter, source.clock.timescale);
-    if (measured === null) return;
-    this.#meter = null;
-    if (!isLie(this.#chosen, measured)) return;
-    const { framesPerSecond } = measured;
-    const believed = rateText(this.#chosen.sourceRate);
-    this.#chosen = chooseMeasured(framesPerSecond);
-    this.#output.planEra(this.#plan(this.#units.tracks, this.#chosen));
-    this.#note("ingest.rate_corrected", { believed, framesPerSecond, rate: rateText(this.#chosen.rate) });
-  }
-}
-
-/** Whether there is audio, and none that the era has a rendition of. */
-function hasOnlyNewAudio(tracks: readonly Track[], { renditions }: EraOpened): boolean {
-  const audio = tracks.filter(({ kind }) => kind === "audio");
-  const isKnown = ({ track }: Track) => renditions.some((own) => own.kind === "audio" && own.track === track);
-  return audio.length > 0 && !audio.some(isKnown);
-}
-
-/** Whether an era with these tracks can begin with the unit. */
-function canLead(tracks: readonly Track[], timed: TimedUnit): boolean {
-  const lead = videoOf(tracks) ?? audioOf(tracks);
-  return lead?.track === timed.unit.track && isRefresh(lead, timed);
 }

@@ -12,7 +12,7 @@ import { AudioRun } from "./audio-run.ts";
 import type { TimedUnit } from "./opening.ts";
 import type { Output } from "./output.ts";
 import type { EntrySink } from "./output-side.ts";
-import { audioOf, videoOf } from "./plan-era.ts";
+import { audioOf, sameTracks, videoOf } from "./plan-era.ts";
 import type { PictureStamp, SoundStamp } from "./source-clock.ts";
 
 /** Audio that far from everything else belongs to another clock. */
@@ -63,9 +63,13 @@ export class UnitLog {
     this.#sink.append({ kind: "tracks", tracks });
   }
 
-  /** The track's parameters are others: positions are counted anew, after those of before. */
-  restart(track: number): void {
-    this.#forgetRun(track);
+  /** Positions of those whose parameters are others are counted anew, after those of before. */
+  changeTracks(tracks: readonly Track[]): void {
+    for (const track of tracks) {
+      const old = this.#tracks.find((other) => other.track === track.track);
+      if (old && !sameTracks([old], [track])) this.#forgetRun(track.track);
+    }
+    this.setTracks(tracks);
   }
 
   /** Another clock, another sender: nothing goes on where it was. */
@@ -136,7 +140,7 @@ export class UnitLog {
       return false;
     }
     run.took(index, spreadNs);
-    const leads = videoOf(this.#tracks) === null && track === audioOf(this.#tracks);
+    const leads = !this.#output.hasVideo && track === audioOf(this.#tracks);
     if (leads) this.#output.lead(timeNs, endNs);
     const damaged = this.#damaged.delete(track.track) || timed.unit.damaged;
     this.#append(timed, { index, timeNs, decodeNs: timeNs, damaged });
