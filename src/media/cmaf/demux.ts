@@ -2,10 +2,16 @@
 // other. Times come out in 90 kHz: no rate that anybody sends is hurt by it, and one clock serves all tracks.
 import { PlatformError } from "#base/errors.ts";
 import { aacTrack } from "#media/codec/aac.ts";
+import { type AudioDescription, type AudioSyntax, splitUnits } from "#media/codec/audio-syntax.ts";
+import { splitObus } from "#media/codec/av1.ts";
+import { Av1Stream } from "#media/codec/av1-stream.ts";
+import { DOLBY } from "#media/codec/dolby.ts";
+import { MPEG_AUDIO } from "#media/codec/mpeg-audio.ts";
 import { splitLengths } from "#media/codec/nal.ts";
+import { describeOpus, layoutOfConfig } from "#media/codec/opus.ts";
 import { VideoStream } from "#media/codec/video-stream.ts";
 import type { DemuxClock, DemuxedUnit } from "#media/demux.ts";
-import type { Track } from "#media/session-log/entries.ts";
+import type { Rotation, Track } from "#media/session-log/entries.ts";
 import type { FragmentInit, FragmentSample } from "./fragments.ts";
 
 export const CMAF_CLOCK: DemuxClock = Object.freeze({ timescale: 90_000, wrapBits: 33 });
@@ -15,34 +21,36 @@ const WRAP = 2 ** CMAF_CLOCK.wrapBits;
 /** A unit with its decode time before it is wrapped: what several tracks are merged by. */
 export type CmafUnit = Readonly<{ dtsTicks: number; unit: DemuxedUnit; loss: string | null }>;
 
+type Made = Readonly<{ payload: Uint8Array; randomAccess: boolean; damage: string | null }>;
+
+/** What makes units of a codec's samples. */
+interface SampleReader {
+  /** null while only samples can tell. */
+  readonly track: Track | null;
+  /** @throws PlatformError media.* */
+  read(sample: FragmentSample): Made[];
+}
+
 export class CmafTrackReader {
   readonly #init: FragmentInit;
   readonly #number: number;
-  readonly #video: { stream: VideoStream; lengthBytes: number } | null;
-  #track: Track;
+  readonly #reader: SampleReader;
+  #coded: Track | null = null;
+  #track: Track | null = null;
 
   /** @param number of the track in its session
    *  @throws PlatformError media.unsupported, media.malformed, media.truncated */
   constructor(init: FragmentInit, number: number) {
     this.#init = init;
     this.#number = number;
-    const { kind, codec, config } = init.init;
-    const videoCodec = codec.startsWith("avc1") ? "h264" : codec.startsWith("hvc1") ? "hevc" : null;
-    if (kind === "video") {
-      if (videoCodec === null) throw unsupported(codec);
-      const stream = new VideoStream(number, videoCodec);
-      const { lengthBytes } = stream.configure(config);
-      if (!stream.track) throw new PlatformError("media.malformed", `parameter sets of ${codec} cannot be read`);
-      this.#video = { stream, lengthBytes };
-      this.#track = stream.track;
-    } else {
-      if (!codec.startsWith("mp4a.40.")) throw unsupported(codec);
-      this.#video = null;
-      this.#track = aacTrack(number, config, init.language);
-    }
+    this.#reader = readerFor(init, number);
   }
 
-  get track(): Track {
+  /** The track as of the newest sample; null while its parameters are unknown. */
+  get track(): Track | null {
+    const coded = this.#reader.track;
+    if (coded !== this.#coded) this.#track = coded && turned(coded, this.#init.init.rotation);
+    this.#coded = coded;
     return this.#track;
   }
 
@@ -53,33 +61,93 @@ export class CmafTrackReader {
     return Number((scaled + timescale) / (2n * timescale));
   }
 
-  /** The unit that a sample is; none when nothing in it is a picture. Its payload is memory of its own.
+  /** The unit that a sample is; none when nothing in it is a picture or a sound. Its payload is memory of its own.
    *  `track` may be another afterwards. */
   units(sample: FragmentSample): CmafUnit[] {
     const dtsTicks = this.ticks(sample.dtsTicks);
     const ptsTicks = this.ticks(Math.max(0, sample.ptsTicks));
-    const made = (payload: Uint8Array, randomAccess: boolean, loss: string | null): CmafUnit => ({
+    return this.#reader.read(sample).map(({ payload, randomAccess, damage }) => ({
       dtsTicks,
-      loss,
+      loss: damage,
       unit: {
         kind: "unit",
         track: this.#number,
         ptsTicks: ptsTicks % WRAP,
         dtsTicks: Math.min(dtsTicks, ptsTicks) % WRAP,
         randomAccess,
-        damaged: loss !== null,
+        damaged: damage !== null,
         payload,
       },
-    });
-    if (this.#video === null) return sample.bytes.byteLength === 0 ? [] : [made(Buffer.from(sample.bytes), true, null)];
-    const { stream, lengthBytes } = this.#video;
-    const nals = splitLengths(sample.bytes, lengthBytes);
-    const units = stream.units(nals, { randomAccessHint: sample.sync, single: true });
-    if (stream.track) this.#track = stream.track;
-    return units.map(({ payload, randomAccess, damage }) => made(payload, randomAccess, damage));
+    }));
   }
 }
 
-function unsupported(codec: string): PlatformError {
-  return new PlatformError("ingest.unsupported_codec", `${codec} cannot be taken. Send avc1 or hvc1 video, AAC audio.`);
+/** What the container says of a picture's orientation counts when the stream itself says nothing. */
+function turned(track: Track, rotation: Rotation): Track {
+  return track.kind === "video" && track.rotation === 0 && rotation !== 0 ? { ...track, rotation } : track;
+}
+
+function readerFor(init: FragmentInit, number: number): SampleReader {
+  const { codecName, config } = init.init;
+  const audio = (description: AudioDescription | null): Track | null =>
+    description && { ...description, track: number, kind: "audio", language: init.language };
+  switch (codecName) {
+    case "h264":
+    case "hevc": {
+      const stream = new VideoStream(number, codecName);
+      const { lengthBytes } = stream.configure(config);
+      const read = ({ bytes, sync }: FragmentSample) =>
+        stream.units(splitLengths(bytes, lengthBytes), { randomAccessHint: sync, single: true });
+      return readerOf(() => stream.track, read);
+    }
+    case "av1": {
+      const stream = new Av1Stream(number);
+      stream.configure(config);
+      const read = ({ bytes }: FragmentSample) => [stream.unit(splitObus(bytes))].filter((unit) => unit !== null);
+      return readerOf(() => stream.track, read);
+    }
+    case "aac": {
+      const track = aacTrack(number, config, init.language);
+      return readerOf(() => track, whole);
+    }
+    case "opus": {
+      const layout = layoutOfConfig(config);
+      return describedBySample((bytes) => audio(describeOpus(bytes, layout)));
+    }
+    case "ac3":
+    case "eac3":
+      return describedBySample((bytes) => audio(describedBy(DOLBY, bytes)));
+    case "mp2":
+    case "mp3":
+      return describedBySample((bytes) => audio(describedBy(MPEG_AUDIO, bytes)));
+  }
+}
+
+function readerOf(track: () => Track | null, read: SampleReader["read"]): SampleReader {
+  return {
+    get track() {
+      return track();
+    },
+    read,
+  };
+}
+
+/** Of codecs whose frames say themselves what they are. */
+function describedBySample(describe: (bytes: Buffer) => Track | null): SampleReader {
+  let track: Track | null = null;
+  const read = (sample: FragmentSample) => {
+    track ??= describe(sample.bytes);
+    return track === null ? [] : whole(sample);
+  };
+  return readerOf(() => track, read);
+}
+
+function describedBy(syntax: AudioSyntax, bytes: Buffer): AudioDescription | null {
+  const [first] = splitUnits(syntax, bytes).units;
+  if (!first) throw new PlatformError("media.malformed", `a sample that is no frame of ${syntax.name}`);
+  return syntax.describe(first.unit, first.head);
+}
+
+function whole({ bytes }: FragmentSample): Made[] {
+  return bytes.byteLength === 0 ? [] : [{ payload: Buffer.from(bytes), randomAccess: true, damage: null }];
 }

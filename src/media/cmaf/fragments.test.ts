@@ -99,7 +99,7 @@ test("ffmpeg's fragments: every picture and sound of the source, in order, with 
     const init = events.find((event) => event.kind === "init")!;
     assert.equal(init.init.language, "deu", flags);
     const track = new CmafTrackReader(init.init, 1);
-    assert.deepEqual([track.track.kind, (track.track as { width: number }).width], ["video", 160]);
+    assert.deepEqual([track.track?.kind, (track.track as unknown as { width: number }).width], ["video", 160]);
     const units = events
       .flatMap((event) => (event.kind === "fragment" ? event.samples : []))
       .flatMap((one) => track.units(one));

@@ -92,6 +92,20 @@ export function buildOpusConfig({ channels, preSkip, inputRate, gain, family, ma
   return out;
 }
 
+/** Of the body of a dOps box. @throws PlatformError media.truncated */
+export function layoutOfConfig(config: Uint8Array): OpusLayout {
+  const body = Buffer.from(config.buffer, config.byteOffset, config.byteLength);
+  if (body.length < 11) throw new PlatformError("media.truncated", `dOps of ${body.length} bytes`);
+  return {
+    channels: body[1]!,
+    preSkip: body.readUInt16BE(2),
+    inputRate: body.readUInt32BE(4),
+    gain: body.readInt16BE(8),
+    family: body[10]!,
+    mapping: Buffer.from(body.subarray(11)),
+  };
+}
+
 /** @throws PlatformError media.malformed when the packet is none */
 export function describeOpus(packet: Uint8Array, layout: OpusLayout): AudioDescription {
   const samplesPerUnit = opusSamples(packet);

@@ -5,6 +5,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "#base/clock.ts";
 import { PlatformError } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
+import { FragmentReader } from "#media/cmaf/fragments.ts";
 import type { JournalFolder } from "#platform/journal/journal.ts";
 import { answerChallenge, answerProblem, type HttpHandler } from "#platform/network/http.ts";
 import { keyOf } from "../http-key.ts";
@@ -129,11 +130,12 @@ export function cmafIngest(deps: CmafIngestDeps): CmafIngest {
 
 /** @returns whether the sender says that nothing follows in this track (brand lmsg) */
 async function takeMedia(publisher: CmafPublisher, representation: string, request: IncomingMessage): Promise<boolean> {
-  const reader = publisher.reader(representation);
+  const reader = new FragmentReader();
   let last = false;
   for await (const bytes of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     if (publisher.dismissal) throw publisher.dismissal;
     publisher.received(bytes.byteLength);
+    reader.init ??= publisher.initOf(representation);
     for (const event of reader.push(bytes)) {
       publisher.event(representation, event);
       last ||= event.kind === "fragment" && event.lastOfTrack;

@@ -5,7 +5,7 @@ import type { Clock, Timer } from "#base/clock.ts";
 import { PlatformError } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
 import { CMAF_CLOCK, CmafTrackReader, type CmafUnit } from "#media/cmaf/demux.ts";
-import { type FragmentEvent, FragmentReader } from "#media/cmaf/fragments.ts";
+import type { FragmentEvent, FragmentInit } from "#media/cmaf/fragments.ts";
 import type { Track } from "#media/session-log/entries.ts";
 import type { PublisherLink } from "../live-session.ts";
 import type { Publication, Sessions } from "../sessions.ts";
@@ -97,9 +97,9 @@ export class CmafPublisher {
     return a.byteLength === b.byteLength && timingSafeEqual(a, b);
   }
 
-  /** A reader for one request's body. */
-  reader(representation: string): FragmentReader {
-    return new FragmentReader(this.#inits.get(representation)?.init ?? null);
+  /** As of now: a sender opens the request of its first segment before that of the init segment has ended. */
+  initOf(representation: string): FragmentInit | null {
+    return this.#inits.get(representation)?.init ?? null;
   }
 
   received(bytes: number): void {
@@ -181,7 +181,9 @@ export class CmafPublisher {
 
   /** Largest picture first: it leads. */
   #tell(): void {
-    const tracks = [...this.#representations.values()].map(({ reader }) => reader.track);
+    const tracks = [...this.#representations.values()]
+      .map(({ reader }) => reader.track)
+      .filter((track) => track !== null);
     const size = (track: Track) => (track.kind === "video" ? track.width * track.height : 0);
     this.#told = tracks.toSorted((a, b) => size(b) - size(a) || a.track - b.track);
     this.#publication.event({ kind: "tracks", tracks: this.#told, complete: this.#isComplete });
