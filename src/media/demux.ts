@@ -25,7 +25,7 @@ export type DemuxedUnit = Readonly<{
   randomAccess: boolean;
   /** The unit itself is incomplete or has bad syntax. */
   damaged: boolean;
-  /** As in the session log: 4-byte lengths for video, a raw frame for AAC. Owned by the receiver: never reused. */
+  /** As in the session log. Owned by the receiver: never reused. */
   payload: Uint8Array;
 }>;
 

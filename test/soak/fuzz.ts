@@ -130,6 +130,7 @@ async function runChild(target: Target, seed: number, ms: number, result: Result
     child.on("exit", (exitCode, exitSignal) => resolve([exitCode, exitSignal])),
   );
   clearInterval(watch);
+  if (!done && iterationNow() < 0) throw new Error(`${target.name}: its child cannot start (see above)`);
   if (!done)
     keep(signal === "SIGKILL" ? "never ends, or was killed for its memory" : `died: ${signal ?? code}`, iterationNow());
   rmSync(folder, { recursive: true });
