@@ -3,7 +3,7 @@
 // Source: DASH-IF Live Media Ingest 1.2, interfaces 1 and 2
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "#base/clock.ts";
-import { PlatformError } from "#base/errors.ts";
+import { describe, PlatformError } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
 import { FragmentReader } from "#media/cmaf/fragments.ts";
 import type { JournalFolder } from "#platform/journal/journal.ts";
@@ -24,7 +24,7 @@ const REFUSAL_MS = 2000;
 /** How long a sender that was answered may go on sending. */
 const LINGER_MS = 3000;
 
-type Held = { publisher: Promise<CmafPublisher>; store: InitStore };
+type Held = { publisher: Promise<CmafPublisher>; store: InitStore; key: string | null };
 
 export interface CmafIngest {
   readonly handler: HttpHandler;
@@ -38,9 +38,12 @@ export function cmafIngest(deps: CmafIngestDeps): CmafIngest {
   /** The channel's sender, admitted by this request if there is none. */
   async function publisherFor(request: PublishRequest): Promise<CmafPublisher> {
     const channel = request.channel!;
-    const held = byChannel.get(channel);
-    if (held) {
-      const publisher = await held.publisher;
+    for (let held = byChannel.get(channel); held; held = byChannel.get(channel)) {
+      const publisher = await admitted(held, request.key);
+      if (publisher === null) {
+        if (byChannel.get(channel) === held) byChannel.delete(channel);
+        continue;
+      }
       if (!publisher.knows(request.key))
         throw new PlatformError("publish.channel_busy", `Somebody publishes to ${channel} already, with another key.`);
       if (publisher.dismissal) throw publisher.dismissal;
@@ -51,7 +54,7 @@ export function cmafIngest(deps: CmafIngestDeps): CmafIngest {
       publisher.tellDropped();
       clock.setTimer(REFUSAL_MS, () => byChannel.get(channel) === mine && byChannel.delete(channel));
     };
-    const mine: Held = { store, publisher: CmafPublisher.admit(deps, request, store, forget) };
+    const mine: Held = { store, publisher: CmafPublisher.admit(deps, request, store, forget), key: request.key };
     byChannel.set(channel, mine);
     try {
       return await mine.publisher;
@@ -108,6 +111,8 @@ export function cmafIngest(deps: CmafIngestDeps): CmafIngest {
     }
     take(asked.request, asked.path, request, response).catch((error: unknown) => {
       if (!(error instanceof PlatformError)) log.error("ingest.cmaf_failed", { error });
+      else
+        log.warn("ingest.cmaf_refused", { channel: asked.request.channel, path: asked.path, detail: describe(error) });
       if (!response.headersSent && !response.destroyed) answerProblem(response, error);
     });
     return true;
@@ -126,6 +131,17 @@ export function cmafIngest(deps: CmafIngestDeps): CmafIngest {
       byChannel.clear();
     },
   };
+}
+
+/** Null when somebody with another key was turned away: that stands in nobody's way.
+ *  @throws PlatformError what this key was turned away with */
+async function admitted(held: Held, key: string | null): Promise<CmafPublisher | null> {
+  try {
+    return await held.publisher;
+  } catch (error) {
+    if (held.key === key) throw error;
+    return null;
+  }
 }
 
 /** @returns whether the sender says that nothing follows in this track (brand lmsg) */
