@@ -157,7 +157,7 @@ function days({ ladder, fps, bFrames, audio, ppm, days }: Days): void {
     audio,
     ppm,
     audioPpm: 0,
-    delaySeconds: network(seededRandom(ppm + fps), 25, 45),
+    delaySeconds: network(seededRandom(ppm + fps), 25, 45, 0.5),
   });
   world.attach(TS_CLOCK);
   world.sequencer.event(tracksEvent(videoTrack(rate(fps)), audio));

@@ -95,16 +95,21 @@ export function trueSecondsOf({ payload }: Pick<Unit, "payload">): number {
 }
 
 /** A network with jitter (milliseconds, mean of an exponential) that stands still now and then, for `longestSeconds` at
- *  most, and lets what waited through at once afterwards or bit by bit. */
-export function network(random: Random, jitterMs: number, longestSeconds: number): (atSeconds: number) => number {
+ *  most: a queue of up to `queueSecondsMax` comes at once and is worked off bit by bit. */
+export function network(
+  random: Random,
+  jitterMs: number,
+  longestSeconds: number,
+  queueSecondsMax = 1,
+): (atSeconds: number) => number {
   let from = random.next() * 300;
   let until = from + random.next() * longestSeconds;
-  let queueSeconds = random.next();
+  let queueSeconds = random.next() * queueSecondsMax;
   return (atSeconds) => {
     if (atSeconds > until) {
       from = atSeconds + 30 + random.next() * 600;
       until = from + random.next() * longestSeconds;
-      queueSeconds = random.next();
+      queueSeconds = random.next() * queueSecondsMax;
     }
     const share = atSeconds < from ? 0 : (until - atSeconds) / (until - from);
     const jitter = (-Math.log(1 - random.next()) * jitterMs) / 1000;
