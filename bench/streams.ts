@@ -54,7 +54,7 @@ async function withStreams<T>(
   const publishers = [];
   try {
     for (let i = 0; i < STREAMS; i += 1) {
-      const offset = ((i * 1.37) % 20).toFixed(2); // so that their key frames do not come all at once
+      const offset = String((i % 20) * 2); // on a key frame: ffmpeg sends what lies before in one burst
       publishers.push(
         // biome-ignore format: an ffmpeg command line
         spawn("ffmpeg", ["-v", "error", "-ss", offset, "-re", "-stream_loop", "-1", "-i", file, "-c", "copy", "-f", "flv", installation.rtmpUrl(channelOf(i))],
