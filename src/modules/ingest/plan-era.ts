@@ -78,7 +78,8 @@ function planCopied(renditions: readonly Rendition[], chosen: ChosenRate, channe
     ? Math.ceil(Math.max(targetDuration, channel.segmentSeconds) + 1) * rate.num
     : ticksOf(perPart, frameRate, rate);
   const partMsOf = (frameMs: number) => {
-    const cellMs = (partTicks * 1000) / rate.num;
+    // Where a frame has no whole ticks, the first of a part may lie a tick early and that of the next a tick late.
+    const cellMs = ((partTicks + (hasWholeTicks(frameRate) ? 0 : 2)) * 1000) / rate.num;
     return frameMs === 0 ? cellMs : Math.ceil(cellMs / frameMs - 1e-9) * frameMs;
   };
   return {
