@@ -191,8 +191,8 @@ export const protocolTargets: readonly Target[] = [
     mutations: [ofJson, ofJson],
     run(input) {
       mayRefuse(() => {
-        const decision = decodeDecision(input);
-        assert.deepEqual(decodeDecision(encodeDecision(decision)), decision); // what is taken is written as it was read
+        const written = encodeDecision(decodeDecision(input));
+        assert.deepEqual(encodeDecision(decodeDecision(written)), written); // what is taken can be written and read again
       });
     },
   },
