@@ -182,9 +182,10 @@ export const session = Type.Object(
 export const worker = Type.Object(
   {
     id: text,
-    role: words("transcode", "demo-source", "pull"),
+    role: words("transcode", "package", "demo-source", "pull"),
     phase: text,
     session: textOrNull,
+    sessions: Type.Array(text),
     connected: Type.Boolean(),
     node: text,
     pid: Type.Union([Type.Null(), count]),

@@ -1,3 +1,12 @@
+/** Waits before the 1st, 2nd, ... new try after failures: of one session, and of processes that had none yet, for which
+ *  nobody waits as urgently. */
+export const SESSION_BACKOFF_MS: readonly number[] = [0, 1000, 2000, 5000];
+export const POOL_BACKOFF_MS: readonly number[] = [0, 1000, 2000, 5000, 10_000, 20_000];
+
+/** So many within FAILURE_WINDOW_MS without a new part in between, and a session is given up: its input breaks whatever
+ *  works on it. Processes that are killed while they work never add up to that. */
+export const FAILURES_MAX = 5;
+
 /** Failures older than this count no more. */
 export const FAILURE_WINDOW_MS = 60_000;
 

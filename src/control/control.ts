@@ -7,6 +7,7 @@ import { PlatformError } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import type { Channel } from "#media/channel.ts";
+import { copies } from "#media/ladder/plan.ts";
 import { taiToIso } from "#media/time/tai.ts";
 import type {
   GatewaySession,
@@ -103,6 +104,7 @@ export function createControl(deps: ControlDeps): Control {
     ...deps,
     workers,
     channel: (name) => channels.get(name)?.channel ?? null,
+    copies: () => channels.list().some(({ channel }) => copies(channel.ladder)),
     sources: () => channels.list().flatMap(({ channel }) => deps.sourcesOf?.(channel) ?? []),
     onDeed: (deed) => tell(deed),
   });
@@ -113,7 +115,11 @@ export function createControl(deps: ControlDeps): Control {
   function tell(deed: Deed): void {
     const { deed: what, ...facts } = deed;
     if (what === "session.failed") log.error("session given up: its workers keep failing", facts);
-    else if (what === "worker.gone") {
+    else if (what === "worker.dropped") {
+      const { worker, session, why, detail } = deed as Extract<Deed, { deed: "worker.dropped" }>;
+      log[why === "failed" ? "warn" : "info"]("packager drops a session", { worker, session, why, detail });
+      if (why === "failed") events.emit("worker.failed", { worker, session, message: detail ?? why });
+    } else if (what === "worker.gone") {
       const { worker, session, why, detail } = deed as Extract<Deed, { deed: "worker.gone" }>;
       const fine = why === "done" || why === "surplus";
       if (!fine) log.warn("worker broke", { worker, session, why, detail });
@@ -131,7 +137,7 @@ export function createControl(deps: ControlDeps): Control {
     return lastSessions.map((session) => sessionView(session, held, views, reconciler.isFailed(session.id)));
   }
 
-  const currentWorkers = () => workerViews(reconciler.running(), reconciler.workers());
+  const currentWorkers = () => workerViews(reconciler.running(), reconciler.workers(), reconciler.packagers());
 
   const loop = createLoop(clock, async () => {
     try {

@@ -1,9 +1,15 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
+import { FAILURES_MAX } from "./backoff.ts";
 import { ControlMemory } from "./memory.ts";
-import { FAILURES_MAX } from "./plan.ts";
 
-const session = { id: "s", channel: "c", state: "live", anchorNs: 1n } as const;
+const session = {
+  id: "s",
+  channel: "c",
+  state: "live",
+  anchorNs: 1n,
+  needs: { worker: true, packager: false },
+} as const;
 
 test("workers that break after new parts never add up; those that break without any do", () => {
   const memory = new ControlMemory();

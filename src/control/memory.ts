@@ -14,12 +14,15 @@ export type SourceNote = { lastStartMs: number | null; failuresMs: number[] };
 
 export class ControlMemory {
   readonly notes = new Map<string, Note>();
+  /** Channel of each session there is. */
+  readonly channelOf = new Map<string, string>();
   /** Which worker was given which session. */
   readonly given = new Map<string, Given>();
   /** Workers that were told to leave, and when. */
   readonly released = new Map<string, number>();
   readonly sources = new Map<string, SourceNote>();
   poolFailuresMs: number[] = [];
+  packagerFailuresMs: number[] = [];
   lastTakenMs: number | null = null;
   readonly #since = new Map<string, { phase: Running["phase"]; sinceMs: number }>();
 
@@ -35,7 +38,9 @@ export class ControlMemory {
   observeSessions(sessions: readonly SessionState[], nowMs: number): void {
     const ids = new Set(sessions.map(({ id }) => id));
     for (const id of this.notes.keys()) if (!ids.has(id)) this.notes.delete(id);
-    for (const { id, state } of sessions) {
+    this.channelOf.clear();
+    for (const { id, state, channel } of sessions) {
+      this.channelOf.set(id, channel);
       const note = this.note(id);
       note.endedMs = state === "ended" ? (note.endedMs ?? nowMs) : null;
     }
@@ -75,6 +80,12 @@ export class ControlMemory {
       const note = this.note(session);
       note.failuresMs = addFailure(note.failuresMs, nowMs);
     }
+  }
+
+  /** A packager broke. @param sessions that it had and that need it */
+  countPackagerFailure(sessions: readonly string[], nowMs: number): void {
+    this.packagerFailuresMs = addFailure(this.packagerFailuresMs, nowMs);
+    this.countFailure(sessions, false, nowMs);
   }
 
   source(id: string): SourceNote {

@@ -70,7 +70,11 @@ export function sortWorkers(world: World, needed: ReadonlySet<string>): Sorted {
 }
 
 /** @returns null when nothing is wrong with it */
-function whyBroken(process: Running | undefined, worker: WorkerState | undefined, nowMs: number): Why | null {
+export function whyBroken(
+  process: Running | undefined,
+  worker: Pick<WorkerState, "phase" | "connected" | "heardMs"> | undefined,
+  nowMs: number,
+): Why | null {
   if (process?.phase === "failed" || worker?.phase === "failed") return "failed";
   const silentMs = worker === undefined ? 0 : nowMs - worker.heardMs;
   if (process === undefined) {
@@ -98,7 +102,8 @@ function sortServing(serving: readonly WorkerState[], needed: ReadonlySet<string
   return { held, release };
 }
 
-function byAge(running: ReadonlyMap<string, Running>) {
+/** Oldest first. */
+export function byAge(running: ReadonlyMap<string, Running>) {
   const since = (id: string) => running.get(id)?.sinceMs ?? 0;
   return (a: string, b: string) => since(a) - since(b) || (a < b ? -1 : a > b ? 1 : 0);
 }

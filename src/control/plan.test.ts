@@ -10,6 +10,7 @@ const session = (id: string, change: object = {}): World["sessions"][number] => 
   channel: "c",
   state: "live",
   anchorNs: 1n,
+  needs: { worker: true, packager: false },
   ...change,
 });
 const process = (id: string, change: object = {}): World["running"][number] => ({
@@ -47,12 +48,16 @@ function decide(change: Partial<World>): Action[] {
     running: [],
     workers: [],
     notes: new Map(),
+    packagers: [],
+    packagerFailuresMs: [],
+    copies: false,
     poolFailuresMs: [],
     lastTakenMs: null,
     warmMin: 0,
     strangers: new Set(),
     sources: [],
     freshId: (ordinal) => `new${ordinal}`,
+    freshPackagerId: (ordinal) => `pack${ordinal}`,
     ...change,
   };
   return plan(world);

@@ -7,26 +7,20 @@
 import type { GatewaySession } from "#modules/ingest/types.ts";
 import type { OriginSession } from "#modules/origin/types.ts";
 import type { Running } from "#platform/placement/placement.ts";
-import { backoff } from "./backoff.ts";
+import { backoff, FAILURES_MAX, POOL_BACKOFF_MS, SESSION_BACKOFF_MS } from "./backoff.ts";
+import { type PackagerAction, type PackagerState, planPackagers } from "./plan-packagers.ts";
 import { planSources, type SourceState } from "./plan-sources.ts";
 import { sortWorkers, type WorkerState } from "./plan-workers.ts";
 
-/** So many within FAILURE_WINDOW_MS without a new part in between, and the session is given up: its input breaks whatever
- *  decodes it. Workers that are killed while they work never add up to that. */
-export const FAILURES_MAX = 5;
 /** Instants kept of one row of failures. */
 export const FAILURES_KEPT_MAX = 16;
-/** Wait after the 1st, 2nd, ... failure of one session. */
-const SESSION_BACKOFF_MS = [0, 1000, 2000, 5000];
-/** The same for workers that broke before they had a session: nobody waits for them as urgently. */
-const POOL_BACKOFF_MS = [0, 1000, 2000, 5000, 10_000, 20_000];
 /** A taken warm worker is replaced this much later: starting one takes most of a core for a second, and just then the
  *  session's first part is made. */
 const REPLACE_WARM_AFTER_MS = 3000;
 /** An ended session whose origin does not get complete is not worked on longer than this. */
 const DRAIN_LIMIT_MS = 60_000;
 
-export type SessionState = Pick<GatewaySession, "id" | "channel" | "state" | "anchorNs">;
+export type SessionState = Pick<GatewaySession, "id" | "channel" | "state" | "anchorNs" | "needs">;
 
 /** What control itself remembers of a session. */
 export type SessionNote = Readonly<{
@@ -45,9 +39,14 @@ export type World = Readonly<{
   /** `sinceMs` on control's own clock. */
   running: readonly Running[];
   workers: readonly WorkerState[];
+  packagers: readonly PackagerState[];
   notes: ReadonlyMap<string, SessionNote>;
   /** Failures of workers without a session. */
   poolFailuresMs: readonly number[];
+  /** Packagers that broke. */
+  packagerFailuresMs: readonly number[];
+  /** Some channel copies, or a session does. */
+  copies: boolean;
   /** When a session last took a warm worker. */
   lastTakenMs: number | null;
   warmMin: number;
@@ -57,6 +56,7 @@ export type World = Readonly<{
   sources: readonly SourceState[];
   /** Ids that were never used: the same number gives the same id within one pass. */
   freshId: (ordinal: number) => string;
+  freshPackagerId: (ordinal: number) => string;
 }>;
 
 /** Why a worker goes. The first two are as it should be. */
@@ -72,12 +72,15 @@ export type Action =
   /** `charged`: the sessions that suffered from it. */
   | Readonly<{ do: "remove"; id: string; why: Why; charged: readonly string[] }>
   | Readonly<{ do: "start"; id: string }>
+  | PackagerAction
   | Readonly<{ do: "start-source"; id: string }>
   | Readonly<{ do: "remove-source"; id: string; failed: boolean }>;
 
 /** Pure: the same world gives the same actions in the same order. What brings pictures back soonest comes first. */
 export function plan(world: World): Action[] {
-  const needed = world.sessions.filter((session) => needsWorker(world, session));
+  const unfinished = world.sessions.filter((session) => isUnfinished(world, session));
+  const needed = unfinished.filter((session) => needsWorker(world, session));
+  const copied = unfinished.filter((session) => needsPackager(world, session));
   const neededIds = new Set(needed.map(({ id }) => id));
   const sorted = sortWorkers(world, neededIds);
   const waiting = needed.filter(({ id }) => !sorted.held.has(id)).map(({ id }) => id);
@@ -88,8 +91,9 @@ export function plan(world: World): Action[] {
   const pool = planPool(world, waiting, sorted, broken);
   return [
     ...[...stillRunning(world), ...pool.fail].map((session): Action => ({ do: "fail", session })),
-    ...reopenings(world, needed),
+    ...reopenings(world, unfinished),
     ...pool.assign,
+    ...planPackagers(world, copied),
     ...sorted.release.map((entry): Action => ({ do: "release", ...entry })),
     ...broken.map(({ pooled: _, ...action }): Action => action),
     ...[...sorted.finished, ...pool.surplus].map(({ id, why }): Action => ({ do: "remove", id, why, charged: [] })),
@@ -99,7 +103,7 @@ export function plan(world: World): Action[] {
 }
 
 /** Is there media of this session still to be made? */
-export function needsWorker(world: Pick<World, "origins" | "notes" | "nowMs">, session: SessionState): boolean {
+export function isUnfinished(world: Pick<World, "origins" | "notes" | "nowMs">, session: SessionState): boolean {
   const note = world.notes.get(session.id);
   if (note?.failed) return false;
   if (session.state !== "ended") return true;
@@ -107,6 +111,18 @@ export function needsWorker(world: Pick<World, "origins" | "notes" | "nowMs">, s
   if (note && note.endedMs !== null && world.nowMs - note.endedMs > DRAIN_LIMIT_MS) return false;
   const states = world.origins.map((list) => list?.find(({ id }) => id === session.id)?.state ?? null);
   return states.some((state) => state === null || state === "open");
+}
+
+/** What it needs may change in the middle (copied pictures are encoded from now on): who has begun to make its media
+ *  finishes that. */
+function needsWorker({ workers }: World, { id, needs }: SessionState): boolean {
+  return needs.worker || workers.some(({ session, frame }) => session === id && frame !== null);
+}
+
+function needsPackager({ packagers }: World, { id, needs }: SessionState): boolean {
+  const begun = ({ sessions }: PackagerState) =>
+    sessions.some(({ session, phase, frame }) => session === id && phase !== "leaving" && frame !== null);
+  return needs.packager || packagers.some(begun);
 }
 
 /** Given up, and the gateway has not heard of it yet. */

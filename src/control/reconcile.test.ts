@@ -18,7 +18,14 @@ test("a session's token is renewed once a day, on the monotonic clock", async ()
   const progress = { kind: "progress", phase: "running", session: "s", frame: 1, speed: 1, encodedFrames: 1 } as const;
   const record = (): WorkerRecord => {
     const told = sent.some(({ kind }) => kind === "assign");
-    return { id: "w", hello, progress: told ? progress : null, connected: true, heardMs: clock.monotonicMs() };
+    return {
+      id: "w",
+      hello,
+      progress: told ? progress : null,
+      packaging: null,
+      connected: true,
+      heardMs: clock.monotonicMs(),
+    };
   };
   const reconciler = createReconciler({
     clock,
@@ -39,6 +46,7 @@ test("a session's token is renewed once a day, on the monotonic clock", async ()
     warmMin: 0,
     addresses: () => ({ gatewayUrl: "http://g", originUrls: ["http://o"], controlUrl: "http://c" }),
     channel: () => null,
+    copies: () => false,
     sources: () => [],
     onDeed: () => {},
   });

@@ -8,10 +8,13 @@ import type { Channel } from "#media/channel.ts";
 import type { Keys } from "#platform/keys/keys.ts";
 import type { Placement, Running, Workload } from "#platform/placement/placement.ts";
 import { ControlMemory } from "./memory.ts";
+import { createPackaging, isPackager } from "./packaging.ts";
 import { type Action, plan, type Why, type World } from "./plan.ts";
+import type { PackagerState } from "./plan-packagers.ts";
 import type { SourceRole, SourceState } from "./plan-sources.ts";
 import type { WorkerState } from "./plan-workers.ts";
 import type { Addresses, GatewayPort, OriginPort } from "./ports.ts";
+import type { FromControl } from "./worker-protocol.ts";
 import type { WorkerRecord, Workers } from "./workers.ts";
 
 /** A worker that reconnects shows the token it began with; streams last days. */
@@ -20,8 +23,9 @@ const SESSION_TOKEN_SECONDS = 7 * 86_400;
 const SESSION_TOKEN_RENEW_MS = 86_400_000;
 /** An assignment that the worker does not confirm is said again. */
 const TELL_AGAIN_MS = 1000;
-/** All workers are the same until they have a session. */
+/** All workers are the same until they have a session; all packagers are. */
 const WORKER_SPEC = "worker-1";
+const PACKAGER_SPEC = "packager-1";
 
 /** A source that we run for a channel. */
 export type SourceSpec = Readonly<{
@@ -39,6 +43,8 @@ export type Deed =
   | Readonly<{ deed: "worker.started"; worker: string }>
   | Readonly<{ deed: "worker.assigned"; worker: string; session: string }>
   | Readonly<{ deed: "worker.gone"; worker: string; session: string | null; why: Why; detail: string | null }>
+  /** A packager was told to let go of a session. */
+  | Readonly<{ deed: "worker.dropped"; worker: string; session: string; why: Why; detail: string | null }>
   | Readonly<{ deed: "session.failed"; session: string }>
   | Readonly<{ deed: "source.started" | "source.stopped"; source: string; channel: string | null }>;
 
@@ -56,6 +62,8 @@ export type ReconcilerDeps = Readonly<{
   workerEnv?: Readonly<Record<string, string>>;
   addresses: () => Addresses;
   channel: (name: string) => Channel | null;
+  /** Some channel's ladder asks for the source's own pictures. */
+  copies: () => boolean;
   /** What channels want to be run for them, as far as it can be said yet. */
   sources: () => readonly SourceSpec[];
   onDeed: (deed: Deed) => void;
@@ -67,6 +75,8 @@ export interface Reconciler {
   running(): readonly Running[];
   /** Each known worker, with the session it was given. */
   workers(): readonly (WorkerRecord & WorkerState)[];
+  /** Each known packager, with its sessions. */
+  packagers(): readonly (WorkerRecord & PackagerState)[];
   isFailed(session: string): boolean;
 }
 
@@ -77,9 +87,20 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   let running: readonly Running[] = [];
   let started = 0;
   const freshId = (ordinal: number) => `${prefix}-${started + ordinal + 1}`;
+  const packagerPrefix = `packager-${randomId(deps.random, 6)}`;
+  let startedPackagers = 0;
+  const freshPackagerId = (ordinal: number) => `${packagerPrefix}-${startedPackagers + ordinal + 1}`;
+  const packaging = createPackaging({
+    clock,
+    workers,
+    assignment: async (session) => assignmentOf(session, memory.channelOf.get(session) ?? null),
+    token: (session) => tokenOf(session, memory.channelOf.get(session)!),
+    tokenRenewMs: SESSION_TOKEN_RENEW_MS,
+  });
 
+  const workerRecords = () => workers.list().filter((record) => !isPackager(record));
   const states = () =>
-    workers.list().map((record): WorkerRecord & WorkerState => {
+    workerRecords().map((record): WorkerRecord & WorkerState => {
       const { progress } = record;
       return {
         ...record,
@@ -98,19 +119,25 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     memory.observeSessions(sessions, nowMs);
     const origins = deps.origins.map((origin) => origin.sessions());
     memory.observeMedia(origins);
+    const copies = deps.copies() || sessions.some(({ needs, state }) => needs.packager && state !== "ended");
+    const isOurs = (id: string) => id.startsWith(`${prefix}-`) || id.startsWith(`${packagerPrefix}-`);
     return {
       nowMs,
       sessions,
       origins,
       running,
       workers: states(),
+      packagers: packaging.states(copies),
+      packagerFailuresMs: memory.packagerFailuresMs,
+      copies,
       notes: memory.notes,
       poolFailuresMs: memory.poolFailuresMs,
       lastTakenMs: memory.lastTakenMs,
       warmMin: deps.warmMin,
-      strangers: new Set(running.filter(({ id }) => !id.startsWith(`${prefix}-`)).map(({ id }) => id)),
+      strangers: new Set(running.filter(({ id }) => !isOurs(id)).map(({ id }) => id)),
       sources: sourceStates(),
       freshId,
+      freshPackagerId,
     };
   }
 
@@ -143,7 +170,19 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       case "remove":
         return remove(action.id, action.why, action.charged, world);
       case "start":
-        return start(action.id);
+        started += 1;
+        return start(action.id, "transcode", WORKER_SPEC);
+      case "package":
+        if (await packaging.give(action.packager, action.session))
+          deps.onDeed({ deed: "worker.assigned", worker: action.packager, session: action.session });
+        return;
+      case "drop":
+        return drop(action.packager, action.session, action.why);
+      case "start-packager":
+        startedPackagers += 1;
+        return start(action.id, "package", PACKAGER_SPEC);
+      case "remove-packager":
+        return removePackager(action.id, action.why, action.charged);
       case "start-source":
         return startSource(action.id);
       case "remove-source":
@@ -171,15 +210,25 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   }
 
   async function tell(worker: string, session: string, channel: string): Promise<boolean> {
+    const message = await assignmentOf(session, channel);
+    return message !== null && workers.send(worker, message);
+  }
+
+  const tokenOf = (session: string, channel: string) =>
+    keys.mint({ kind: "session", session, channel }, SESSION_TOKEN_SECONDS);
+
+  /** @returns null while the others are starting */
+  async function assignmentOf(session: string, channel: string | null): Promise<FromControl | null> {
     const { gatewayUrl, originUrls } = deps.addresses();
-    if (gatewayUrl === null || originUrls.length === 0) return false; // they are starting
-    const token = await keys.mint({ kind: "session", session, channel }, SESSION_TOKEN_SECONDS);
-    return workers.send(worker, { kind: "assign", session, channel, gatewayUrl, originUrls: [...originUrls], token });
+    if (gatewayUrl === null || originUrls.length === 0 || channel === null) return null;
+    const token = await tokenOf(session, channel);
+    return { kind: "assign", session, channel, gatewayUrl, originUrls: [...originUrls], token };
   }
 
   /** Says assignments again to those that did not hear them, and renews tokens. */
   async function keepTold(world: World): Promise<void> {
-    for (const { id, connected, progress } of workers.list()) {
+    await packaging.keepTold(new Set(world.sessions.map(({ id }) => id)));
+    for (const { id, connected, progress } of workerRecords()) {
       const given = memory.given.get(id);
       if (!connected || given === undefined || memory.released.has(id)) continue;
       const session = world.sessions.find((entry) => entry.id === given.session);
@@ -189,8 +238,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
         given.toldMs = world.nowMs;
         await tell(id, session.id, session.channel);
       } else if (heard && world.nowMs - given.tokenMs >= SESSION_TOKEN_RENEW_MS) {
-        const scope = { kind: "session", session: session.id, channel: session.channel } as const;
-        const token = await keys.mint(scope, SESSION_TOKEN_SECONDS);
+        const token = await tokenOf(session.id, session.channel);
         if (workers.send(id, { kind: "token", session: session.id, token })) given.tokenMs = world.nowMs;
       }
     }
@@ -206,17 +254,32 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     deps.onDeed({ deed: "worker.gone", worker: id, session, why, detail: worker?.progress?.detail ?? null });
   }
 
-  async function start(id: string): Promise<void> {
+  function drop(packager: string, session: string, why: Why): void {
+    const reported = workers.list().find(({ id }) => id === packager)?.packaging?.sessions ?? [];
+    const detail = reported.find((entry) => entry.session === session)?.detail ?? null;
+    packaging.drop(packager, session);
+    if (why === "failed") memory.countFailure([session], false, clock.monotonicMs());
+    deps.onDeed({ deed: "worker.dropped", worker: packager, session, why, detail });
+  }
+
+  async function removePackager(id: string, why: Why, charged: readonly string[]): Promise<void> {
+    await placement.remove(id);
+    workers.forget(id);
+    packaging.forget(id);
+    if (why !== "surplus") memory.countPackagerFailure(charged, clock.monotonicMs());
+    deps.onDeed({ deed: "worker.gone", worker: id, session: null, why, detail: null });
+  }
+
+  async function start(id: string, role: "transcode" | "package", specHash: string): Promise<void> {
     const { controlUrl } = deps.addresses();
     if (controlUrl === null) return; // it is starting
-    started += 1;
     const env = {
       ...deps.workerEnv,
       CONTINUITY_CONTROL_URL: controlUrl,
       CONTINUITY_WORKER_ID: id,
       CONTINUITY_WORKER_TOKEN: await keys.mint({ kind: "worker", worker: id }, WORKER_TOKEN_SECONDS),
     };
-    await placement.ensure({ id, role: "transcode", specHash: WORKER_SPEC, env } satisfies Workload);
+    await placement.ensure({ id, role, specHash, env } satisfies Workload);
     deps.onDeed({ deed: "worker.started", worker: id });
   }
 
@@ -246,6 +309,10 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     },
     running: () => running,
     workers: states,
+    packagers() {
+      const records = new Map(workers.list().map((record) => [record.id, record]));
+      return packaging.states(false).map((state) => ({ ...records.get(state.id)!, ...state }));
+    },
     isFailed: (session) => memory.notes.get(session)?.failed ?? false,
   };
 }

@@ -5,6 +5,7 @@ import { taiToIso } from "#media/time/tai.ts";
 import type { GatewaySession } from "#modules/ingest/types.ts";
 import type { OriginSession } from "#modules/origin/types.ts";
 import type { Running } from "#platform/placement/placement.ts";
+import type { PackagerState } from "./plan-packagers.ts";
 import type { WorkerState } from "./plan-workers.ts";
 import type { WorkerRecord } from "./workers.ts";
 
@@ -53,6 +54,8 @@ export type WorkerView = Readonly<{
   /** starting, warm, running, draining, failed; for a demo source what placement says. */
   phase: string;
   session: string | null;
+  /** All it has: a packager serves many. */
+  sessions: readonly string[];
   connected: boolean;
   node: string;
   pid: number | null;
@@ -91,7 +94,7 @@ export function sessionView(
     copiesThatDiffer: held.reduce((sum, entry) => sum + entry.copiesThatDiffer, 0),
     waiters: held.reduce((sum, entry) => sum + entry.waiters, 0),
     workers: workers
-      .filter((worker) => worker.session === id)
+      .filter((worker) => worker.sessions.includes(id))
       .map((worker) => ({ id: worker.id, phase: worker.phase, node: worker.node, pid: worker.pid })),
   };
 }
@@ -117,36 +120,63 @@ function trackView(track: Track): TrackView {
 export function workerViews(
   running: readonly Running[],
   workers: readonly (WorkerRecord & WorkerState)[],
+  packagers: readonly (WorkerRecord & PackagerState)[],
 ): WorkerView[] {
-  const said = new Map(workers.map((worker) => [worker.id, worker]));
-  const placed = running.map(({ id, role, phase, pid, node }): WorkerView => {
-    const worker = said.get(id);
-    said.delete(id);
-    const own =
-      phase === "failed" ? "failed" : role === "demo-source" || role === "pull" ? phase : (worker?.phase ?? "starting");
-    return { ...workerFacts(worker), id, role, phase: own, pid, node };
-  });
-  const unplaced = [...said.values()].map(
-    (worker): WorkerView => ({
-      ...workerFacts(worker),
-      id: worker.id,
-      role: "transcode",
-      phase: worker.phase,
-      pid: worker.hello.pid,
-      node: "",
-    }),
+  const said = new Map(
+    [...workers.map(workerFacts), ...packagers.map(packagerFacts)].map((facts) => [facts.id, facts]),
   );
-  return [...placed, ...unplaced];
+  const placed = running.map(({ id, role, phase, pid, node }): WorkerView => {
+    const worker = said.get(id) ?? UNKNOWN;
+    said.delete(id);
+    const own = phase === "failed" ? "failed" : role === "demo-source" || role === "pull" ? phase : worker.phase;
+    return { ...worker, id, role, phase: own, pid, node };
+  });
+  return [...placed, ...said.values()];
 }
 
-function workerFacts(worker: (WorkerRecord & WorkerState) | undefined) {
+/** One that placement lists and that has not spoken. */
+const UNKNOWN = {
+  phase: "starting",
+  session: null,
+  sessions: [],
+  connected: false,
+  build: null,
+  cpuClass: null,
+  frame: null,
+  speed: null,
+  encodedFrames: null,
+} as const;
+
+function workerFacts(worker: WorkerRecord & WorkerState): WorkerView {
+  const { id, phase, session, connected, frame, hello, progress } = worker;
   return {
-    session: worker?.session ?? null,
-    connected: worker?.connected ?? false,
-    build: worker?.hello.build ?? null,
-    cpuClass: worker?.hello.cpuClass ?? null,
-    frame: worker?.frame ?? null,
-    speed: worker?.progress?.speed ?? null,
-    encodedFrames: worker?.progress?.encodedFrames ?? null,
+    id,
+    role: "transcode",
+    phase,
+    session,
+    sessions: session === null ? [] : [session],
+    connected,
+    node: "",
+    pid: hello.pid,
+    build: hello.build,
+    cpuClass: hello.cpuClass,
+    frame,
+    speed: progress?.speed ?? null,
+    encodedFrames: progress?.encodedFrames ?? null,
+  };
+}
+
+function packagerFacts({ id, connected, hello, sessions }: WorkerRecord & PackagerState): WorkerView {
+  return {
+    ...UNKNOWN,
+    id,
+    role: "package",
+    phase: sessions.length > 0 ? "running" : "warm",
+    sessions: sessions.filter(({ phase }) => phase !== "leaving").map(({ session }) => session),
+    connected,
+    node: "",
+    pid: hello.pid,
+    build: hello.build,
+    cpuClass: hello.cpuClass,
   };
 }

@@ -1,5 +1,5 @@
-// What a worker and control say to each other: JSON texts on one WebSocket per worker, `/internal/workers/ID`, opened by
-// the worker with a token of scope `worker`. Each message is a whole state or a wish that may come twice: losing the line
+// What a worker (or packager) and control say to each other: JSON texts on one WebSocket each, `/internal/workers/ID`,
+// opened by the worker with a token of scope `worker`. Each message is a whole state or a wish that may come twice: losing the line
 // loses nothing, both say it again on the next one. Both ends ping; who hears nothing for SILENT_MS hangs up.
 import Type, { type Static } from "typebox";
 import { PlatformError } from "#base/errors.ts";
@@ -7,8 +7,8 @@ import { type JsonSchema, pathText, wrongFields } from "#base/schema.ts";
 
 export const HEARTBEAT_MS = 1000;
 export const SILENT_MS = 3000;
-/** Longest message either way; the longest real one (an assignment) is about 1 KB. */
-export const MESSAGE_BYTES_MAX = 16_384;
+/** Longest message either way; the longest real one is a packager's whole state, 200 sessions of up to 500 bytes. */
+export const MESSAGE_BYTES_MAX = 131_072;
 
 const closed = { additionalProperties: false };
 const text = (maxLength: number) => Type.String({ maxLength });
@@ -21,6 +21,8 @@ const hello = Type.Object(
   {
     kind: Type.Literal("hello"),
     worker: id,
+    /** transcode when absent. */
+    role: Type.Optional(Type.Union([Type.Literal("transcode"), Type.Literal("package")])),
     pid: orNull(Type.Integer({ minimum: 0 })),
     /** Byte identity holds within one build on one CPU class: both are recorded in the session. */
     build: text(200),
@@ -52,6 +54,28 @@ const progress = Type.Object(
   closed,
 );
 
+/** A packager's whole state, about once a second and at each change of a phase. What it has finished or failed at stays
+ *  listed until it is told to drop it. */
+const packaging = Type.Object(
+  {
+    kind: Type.Literal("packaging"),
+    sessions: Type.Array(
+      Type.Object(
+        {
+          session: id,
+          phase: Type.Union([Type.Literal("running"), Type.Literal("draining"), Type.Literal("failed")]),
+          /** Newest frame packaged, on the newest era's grid. */
+          frame: orNull(Type.Number()),
+          detail: Type.Optional(text(200)),
+        },
+        closed,
+      ),
+      { maxItems: 1000 },
+    ),
+  },
+  closed,
+);
+
 const assignmentFields = {
   session: id,
   channel: id,
@@ -66,18 +90,25 @@ const assign = Type.Object({ kind: Type.Literal("assign"), ...assignmentFields }
 const token = Type.Object({ kind: Type.Literal("token"), session: id, token: text(2048) }, closed);
 /** Leave now: the session is complete, or another has it. */
 const release = Type.Object({ kind: Type.Literal("release") }, closed);
+/** To a packager: let go of this session; it is complete, or another has it. */
+const drop = Type.Object({ kind: Type.Literal("drop"), session: id }, closed);
 
 export type Hello = Readonly<Static<typeof hello>>;
 export type Progress = Readonly<Static<typeof progress>>;
-export type FromWorker = Hello | Progress;
+export type Packaging = Readonly<Static<typeof packaging>>;
+export type FromWorker = Hello | Progress | Packaging;
 
 type Assign = Readonly<Static<typeof assign>>;
-/** One session for this worker; never a second one. The same again after a reconnect. */
+/** One session; for a worker never a second one. The same again after a reconnect. */
 export type Assignment = Omit<Assign, "kind">;
-export type FromControl = Assign | Readonly<Static<typeof token>> | Readonly<Static<typeof release>>;
+export type FromControl =
+  | Assign
+  | Readonly<Static<typeof token>>
+  | Readonly<Static<typeof release>>
+  | Readonly<Static<typeof drop>>;
 
-const FROM_WORKER: Readonly<Record<string, JsonSchema>> = { hello, progress };
-const FROM_CONTROL: Readonly<Record<string, JsonSchema>> = { assign, token, release };
+const FROM_WORKER: Readonly<Record<string, JsonSchema>> = { hello, progress, packaging };
+const FROM_CONTROL: Readonly<Record<string, JsonSchema>> = { assign, token, release, drop };
 
 /** @throws PlatformError api.bad_request naming each wrong field */
 export const parseFromWorker = (message: string): FromWorker => parse(FROM_WORKER, message) as FromWorker;

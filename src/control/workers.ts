@@ -12,6 +12,7 @@ import {
   HEARTBEAT_MS,
   type Hello,
   MESSAGE_BYTES_MAX,
+  type Packaging,
   type Progress,
   parseFromWorker,
   SILENT_MS,
@@ -26,6 +27,8 @@ export type WorkerRecord = Readonly<{
   id: string;
   hello: Hello;
   progress: Progress | null;
+  /** Of packagers. */
+  packaging: Packaging | null;
   connected: boolean;
   /** Monotonic ms when anything was last heard of it. */
   heardMs: number;
@@ -112,11 +115,17 @@ export function createWorkers(deps: { clock: Clock; log: Log; keys: Keys }): Wor
       if (message.worker !== id) throw new PlatformError("api.forbidden", `This line is worker ${id}'s.`);
       if (known !== undefined && known.socket !== socket) known.socket.terminate(); // the line it gave up on
       const base = { id, hello: message, connected: true, heardMs: clock.monotonicMs(), socket };
-      entries.set(id, { ...base, progress: known?.progress ?? null });
+      entries.set(id, { ...base, progress: known?.progress ?? null, packaging: known?.packaging ?? null });
       changed();
       return;
     }
     if (known?.socket !== socket) throw new PlatformError("api.bad_request", "The first message is hello.");
+    if (message.kind === "packaging") {
+      const isNews = phases(known.packaging) !== phases(message);
+      known.packaging = message;
+      if (isNews) changed();
+      return;
+    }
     const before = known.progress;
     known.progress = message;
     if (before?.phase !== message.phase || before.session !== message.session) changed();
@@ -165,6 +174,9 @@ export function createWorkers(deps: { clock: Clock; log: Log; keys: Keys }): Wor
     },
   };
 }
+
+const phases = (packaging: Packaging | null): string =>
+  packaging?.sessions.map(({ session, phase }) => `${session} ${phase}`).join() ?? "";
 
 function refuse(socket: Duplex, error: unknown): void {
   const problem = toProblem(error);

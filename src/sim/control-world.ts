@@ -16,6 +16,8 @@ export type Faults = Readonly<{
   /** Of a process that is there and never says anything again. */
   wedge: number;
   silence: number;
+  /** Of one session of a packager, in one step. */
+  fail: number;
   loseMessage: number;
   gatewayAway: number;
   originForgets: number;
@@ -27,6 +29,7 @@ const CALM: Faults = {
   hang: 0,
   wedge: 0,
   silence: 0,
+  fail: 0,
   loseMessage: 0,
   gatewayAway: 0,
   originForgets: 0,
@@ -41,12 +44,21 @@ export type Process = {
   /** Steps until it is ready; it says hello one step later. */
   startSteps: number;
   released: boolean;
-  /** Every session it was ever given. */
+  /** Every session a worker was ever given; what a packager has now. */
   sessions: Set<string>;
   steps: number;
 };
 
-type Session = { id: string; ended: boolean; sinceEndSteps: number; stored: "open" | "complete"; worked: number };
+type Needs = GatewaySession["needs"];
+type Session = {
+  id: string;
+  needs: Needs;
+  ended: boolean;
+  sinceEndSteps: number;
+  stored: "open" | "complete";
+  /** Steps since its end that a worker, and a packager, worked on it. */
+  worked: { transcode: number; package: number };
+};
 
 export function controlWorld(clock: SimClock, random: Random, storm: Faults) {
   let faults = storm;
@@ -99,6 +111,7 @@ export function controlWorld(clock: SimClock, random: Random, storm: Faults) {
       if (chance(faults.loseMessage)) return true;
       if (message.kind === "assign") process.sessions.add(message.session);
       if (message.kind === "release") process.released = true;
+      if (message.kind === "drop") process.sessions.delete(message.session);
       return true;
     },
     forget: (id) => void records.delete(id),
@@ -146,8 +159,13 @@ export function controlWorld(clock: SimClock, random: Random, storm: Faults) {
       drop(id);
       return;
     }
+    const common = { id, connected: true, heardMs: clock.monotonicMs() };
+    if (process.workload.role === "package") {
+      records.set(id, { ...common, ...packagerSays(id, process) });
+      return;
+    }
     const [session = null] = process.sessions;
-    work(session);
+    work(session, "transcode");
     const progress: Progress = {
       kind: "progress",
       phase: session === null ? "warm" : "running",
@@ -157,7 +175,16 @@ export function controlWorld(clock: SimClock, random: Random, storm: Faults) {
       encodedFrames: 0,
     };
     const hello = { kind: "hello", worker: id, pid: 1, build: "sim", cpuClass: "sim" } as const;
-    records.set(id, { id, hello, progress, connected: true, heardMs: clock.monotonicMs() });
+    records.set(id, { ...common, hello, progress, packaging: null });
+  }
+
+  function packagerSays(id: string, process: Process) {
+    const hello = { kind: "hello", worker: id, role: "package", pid: 1, build: "sim", cpuClass: "sim" } as const;
+    const reported = [...process.sessions].map((session) => {
+      work(session, "package");
+      return { session, phase: chance(faults.fail) ? ("failed" as const) : ("running" as const), frame: process.steps };
+    });
+    return { hello, progress: null, packaging: { kind: "packaging" as const, sessions: reported } };
   }
 
   function drop(id: string): void {
@@ -165,11 +192,13 @@ export function controlWorld(clock: SimClock, random: Random, storm: Faults) {
     if (record) records.set(id, { ...record, connected: false });
   }
 
-  function work(id: string | null): void {
+  function work(id: string | null, role: "transcode" | "package"): void {
     const session = id === null ? undefined : sessions.get(id);
     if (!session?.ended || !atOrigin.has(session.id)) return;
-    session.worked += 1;
-    if (session.worked >= 2) session.stored = "complete";
+    session.worked[role] += 1;
+    const isDone = (needs: boolean, steps: number) => !needs || steps >= 2;
+    const { needs, worked } = session;
+    if (isDone(needs.worker, worked.transcode) && isDone(needs.packager, worked.package)) session.stored = "complete";
   }
 
   function stepSessions(): void {
@@ -187,9 +216,10 @@ export function controlWorld(clock: SimClock, random: Random, storm: Faults) {
     gateway,
     origin,
     processes,
-    publish(): string {
+    publish(needs: Needs): string {
       const id = `s${++names}`;
-      sessions.set(id, { id, ended: false, sinceEndSteps: 0, stored: "open", worked: 0 });
+      const worked = { transcode: 0, package: 0 };
+      sessions.set(id, { id, needs, ended: false, sinceEndSteps: 0, stored: "open", worked });
       atOrigin.add(id);
       return id;
     },
@@ -199,8 +229,14 @@ export function controlWorld(clock: SimClock, random: Random, storm: Faults) {
     },
     /** How many sessions still need a worker. */
     wanted: () =>
-      [...sessions.values()].filter(({ id, ended, stored }) => !ended || stored === "open" || !atOrigin.has(id)).length,
-    open: () => [...sessions.values()].filter(({ ended }) => !ended).map(({ id }) => id),
+      [...sessions.values()].filter(
+        ({ id, needs, ended, stored }) => needs.worker && (!ended || stored === "open" || !atOrigin.has(id)),
+      ).length,
+    /** Sessions that go on. @param need those that need it; absent: all */
+    open: (need?: keyof Needs) =>
+      [...sessions.values()]
+        .filter(({ ended, needs }) => !ended && (need === undefined || needs[need]))
+        .map(({ id }) => id),
     /** Control was restarted: every line broke, and nobody has said hello to the new one. */
     hangUp(): void {
       records.clear();
@@ -216,7 +252,7 @@ export function controlWorld(clock: SimClock, random: Random, storm: Faults) {
   };
 }
 
-function gatewayView({ id, ended }: Session): GatewaySession {
+function gatewayView({ id, ended, needs }: Session): GatewaySession {
   return {
     id,
     channel: id,
@@ -229,7 +265,7 @@ function gatewayView({ id, ended }: Session): GatewaySession {
     anchorNs: 1n,
     msnBase: 0,
     tracks: [],
-    needs: { worker: true, packager: false },
+    needs,
     rate: null,
     log: { first: 0, next: 0, bytes: 0, readers: 0 },
     counters: {

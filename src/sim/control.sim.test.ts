@@ -1,5 +1,6 @@
-// Goal: after any storm, calm brings exactly one worker to each session that was not given up, and the warm ones beside
-// them; and at no step does a worker get a second session, or more run than are wanted.
+// Goal: after any storm, calm brings exactly one worker to each session that was not given up and has something to be
+// encoded, exactly one packager to each that copies, and the warm ones beside them; and at no step does a worker get a
+// second session, or more run than are wanted.
 // Method: seeded faults, virtual clock, no sleeping. Replay: SEED=117 node --test src/sim/control.sim.test.ts
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
@@ -8,7 +9,7 @@ import { silentLog } from "#base/log.ts";
 import { seededRandom } from "#base/random.ts";
 import { createReconciler, type Deed } from "#control/reconcile.ts";
 import { channelDefaults } from "#media/channel.ts";
-import { controlWorld } from "./control-world.ts";
+import { controlWorld, type Process } from "./control-world.ts";
 
 const STEP_MS = 1000;
 const STORM_STEPS = 120;
@@ -16,6 +17,9 @@ const CALM_STEPS = 90;
 /** Silent ones may take 15 s to be found stuck, then 2 s to leave. */
 const STRANGER_STEPS = 20;
 const seeds = process.env.SEED ? [Number(process.env.SEED)] : Array.from({ length: 200 }, (_, i) => i + 1);
+const ENCODED = { worker: true, packager: false };
+const COPIED = { worker: false, packager: true };
+const BOTH = { worker: true, packager: true };
 const addresses = { gatewayUrl: "http://g", originUrls: ["http://o"], controlUrl: "http://c" };
 
 for (const seed of seeds) {
@@ -28,6 +32,7 @@ for (const seed of seeds) {
       hang: 0.1,
       wedge: 0.01,
       silence: 0.04,
+      fail: 0.02,
       loseMessage: 0.2,
       gatewayAway: 0.1,
       originForgets: 0.05,
@@ -45,24 +50,29 @@ for (const seed of seeds) {
         origins: [world.origin],
         addresses: () => addresses,
         channel: (name) => ({ ...channelDefaults, name, origin: "auto" }),
+        copies: () => copies,
         sources: () => [],
         onDeed: (deed: Deed) => deed.deed === "session.failed" && givenUp.add(deed.session),
       });
     let reconciler = control();
     let restartedAt = Number.NEGATIVE_INFINITY;
     let wanted = 0;
+    let packagers: Process[] = [];
+    let copies = random.next() < 0.5;
+    const needs = () => [ENCODED, COPIED, BOTH][random.int(0, 3)]!;
     const pass = async () => {
       clock.advance(STEP_MS);
       world.step();
       wanted = world.wanted();
       await reconciler.pass();
-      const working = [...world.processes.values()].filter(({ phase, released }) => phase !== "failed" && !released);
-      for (const { sessions } of world.processes.values())
-        assert.ok(sessions.size <= 1, "a worker got a second session");
+      const of = (role: string) => [...world.processes.values()].filter(({ workload }) => workload.role === role);
+      const working = of("transcode").filter(({ phase, released }) => phase !== "failed" && !released);
+      for (const { sessions } of of("transcode")) assert.ok(sessions.size <= 1, "a worker got a second session");
+      packagers = of("package").filter(({ phase }) => phase !== "failed");
       return working;
     };
     for (let i = 0; i < STORM_STEPS; i += 1) {
-      if (random.next() < 0.15 && world.open().length < 4) world.publish();
+      if (random.next() < 0.15 && world.open().length < 4) world.publish(needs());
       if (random.next() < 0.05) world.unpublish();
       if (random.next() < 0.02) {
         world.hangUp();
@@ -79,19 +89,26 @@ for (const seed of seeds) {
     }
     world.heal();
     for (let i = 0; i < CALM_STEPS; i += 1) await pass();
-    const last = world.publish();
+    const last = world.publish(BOTH);
     let steps = 0;
-    for (; !(await pass()).some(({ sessions }) => sessions.has(last)); steps += 1)
+    const hasLast = ({ sessions }: Process) => sessions.has(last);
+    for (; !((await pass()).some(hasLast) && packagers.some(hasLast)); steps += 1)
       assert.ok(steps < 6, "the new session waits");
     for (let i = 0; i < 8; i += 1) await pass();
     const working = await pass();
     const served = working.flatMap(({ sessions }) => [...sessions]).toSorted();
-    assert.deepEqual(served, world.open().toSorted(), "each open session has one worker");
+    assert.deepEqual(served, world.open("worker").toSorted(), "each open session has one worker");
+    const packaged = packagers.flatMap(({ sessions }) => [...sessions]).toSorted();
+    assert.deepEqual(packaged, world.open("packager").toSorted(), "each that copies has one packager");
     assert.equal(working.length - served.length, warmMin, "and the warm ones are there");
     const held = new Set(world.origin.sessions().map(({ id }) => id));
     for (const session of world.open()) {
       assert.ok(held.has(session), "the origin that forgot it was told again");
       assert.ok(!givenUp.has(session), "a session that was given up is stopped");
     }
+    copies = false;
+    for (const id of world.open("packager")) await world.gateway.stop(id);
+    for (let i = 0; i < 100; i += 1) await pass();
+    assert.deepEqual(packagers, [], "nobody copies any more");
   });
 }

@@ -39,7 +39,7 @@ const link = openWorkerLink({
     if (message.kind === "release") void leave(0);
     else if (message.kind === "token") {
       if (assignment?.session === message.session) sessionToken = message.token;
-    } else if (assignment === null) {
+    } else if (message.kind === "assign" && assignment === null) {
       assignment = message;
       sessionToken = message.token;
       done = transcode(message);

@@ -33,6 +33,7 @@ const SILENT_LOOKS_MAX = 15;
 
 const WORKLOAD_ENTRIES: Record<Workload["role"], string> = {
   transcode: "../roles/worker.ts",
+  package: "../roles/packager.ts",
   "demo-source": "../roles/demo-source.ts",
   pull: "../roles/pull.ts",
 };

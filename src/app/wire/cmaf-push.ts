@@ -19,6 +19,11 @@ const RETRY_MS_MAX = 2000;
 const UNSTORED_BYTES_MAX = 128 * 1024 * 1024;
 const LINE_BYTES_MAX = 64 * 1024;
 const ASK_TIMEOUT_MS = 3000;
+/** Bytes that wait for origins, counted over all who share it. */
+export type ByteBudget = { bytes: number; readonly bytesMax: number };
+
+export const byteBudget = (bytesMax: number): ByteBudget => ({ bytes: 0, bytesMax });
+
 /** Answers that another try will not change. */
 const FINAL = [400, 403, 409, 415];
 
@@ -30,6 +35,8 @@ export type CmafPushOptions = Readonly<{
   clock: Clock;
   log: Log;
   random: Random;
+  /** For a process with many sessions: none is let in beyond it. */
+  budget?: ByteBudget;
 }>;
 
 export function cmafPush(options: CmafPushOptions): CmafSink {
@@ -88,11 +95,14 @@ class TrackPush implements CmafTrackSink {
   /** @throws PlatformError what the origin refused it with, or network.unreachable when too much waits for it */
   push(part: Part): void {
     if (this.#failed) throw this.#failed;
-    if (!this.#unstored.push(part))
+    const { budget } = this.#options;
+    const isOver = budget !== undefined && budget.bytes + part.bytes.byteLength > budget.bytesMax;
+    if (isOver || !this.#unstored.push(part))
       throw new PlatformError(
         "network.unreachable",
         `The origin takes nothing: ${this.#unstored.weight} bytes of ${this.#track.name} wait for it.`,
       );
+    if (budget) budget.bytes += part.bytes.byteLength;
     if (this.#request) send(this.#request, part);
   }
 
@@ -113,6 +123,12 @@ class TrackPush implements CmafTrackSink {
     this.#closed = true;
     this.#retry?.cancel();
     this.#request?.destroy();
+    for (let part = this.#unstored.shift(); part; part = this.#unstored.shift()) this.#forget(part);
+  }
+
+  #forget({ bytes }: Part): void {
+    const { budget } = this.#options;
+    if (budget) budget.bytes -= bytes.byteLength;
   }
 
   #settle(): void {
@@ -186,7 +202,7 @@ class TrackPush implements CmafTrackSink {
     if (stored === undefined) return;
     this.#failures = 0;
     for (let part = this.#unstored.peek(); part && part.segmentStartTicks <= stored.start; part = this.#unstored.peek())
-      this.#unstored.shift();
+      this.#forget(this.#unstored.shift()!);
     this.#settle();
   }
 

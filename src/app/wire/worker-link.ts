@@ -9,6 +9,7 @@ import {
   HEARTBEAT_MS,
   type Hello,
   MESSAGE_BYTES_MAX,
+  type Packaging,
   type Progress,
   parseFromControl,
   SILENT_MS,
@@ -18,7 +19,7 @@ const RETRY_MS = 500;
 
 export interface WorkerLink {
   /** Kept and sent again after each reconnect; control needs only the newest. */
-  report(progress: Progress): void;
+  report(state: Progress | Packaging): void;
   close(): void;
 }
 
@@ -32,7 +33,7 @@ export function openWorkerLink(deps: {
 }): WorkerLink {
   const { clock, log } = deps;
   let socket: WebSocket | null = null;
-  let progress: Progress | null = null;
+  let state: Progress | Packaging | null = null;
   let closed = false;
 
   const send = (message: FromWorker) => {
@@ -57,7 +58,7 @@ export function openWorkerLink(deps: {
     heard();
     current.on("open", () => {
       send(deps.hello);
-      if (progress !== null) send(progress);
+      if (state !== null) send(state);
       heartbeat();
     });
     current.on("ping", heard);
@@ -77,7 +78,7 @@ export function openWorkerLink(deps: {
   connect();
   return {
     report(next) {
-      progress = next;
+      state = next;
       send(next);
     },
     close() {

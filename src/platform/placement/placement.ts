@@ -2,7 +2,7 @@
 
 export type Workload = Readonly<{
   id: string;
-  role: "transcode" | "demo-source" | "pull";
+  role: "transcode" | "package" | "demo-source" | "pull";
   /** What makes two workloads with one id different. */
   specHash: string;
   /** Environment for the process: addresses and a token, nothing else. */
