@@ -52,6 +52,13 @@ test("a portrait source is measured by its short side", () => {
   assert.deepEqual(shape(track(1080, 1920)), ["v1080 1080x1920", "v720 720x1280", "v480 480x854", "v360 360x640"]);
 });
 
+test("what a display turns is encoded turned: sides swap, and so does the pixel's aspect", () => {
+  const lying = { ...track(1280, 720, { num: 4, den: 3 }), rotation: 90 } as const;
+  assert.deepEqual(shape(lying), ["v720 720x1280", "v480 480x854", "v360 360x640"]);
+  for (const { pixelAspect } of video(lying)) assert.deepEqual(pixelAspect, { num: 3, den: 4 });
+  assert.deepEqual(shape({ ...lying, rotation: 180 }), ["v720 1280x720", "v480 854x480", "v360 640x360"]);
+});
+
 test("an anamorphic source keeps its pixel aspect in every rung", () => {
   const rungs = video(track(720, 576, { num: 64, den: 45 }));
   assert.deepEqual(

@@ -1,6 +1,7 @@
 // Which renditions a session gets, from what comes in. Pure: a session's ladder is a value in its log, and the same source
 // and channel always give the same one.
-// Never upscaled. A source keeps its shape: pixel aspect goes through, a portrait picture is measured by its short side.
+// Never upscaled. A source keeps its shape: pixel aspect goes through, a portrait picture is measured by its short side, and what a
+// display would turn is encoded turned.
 import type { Channel, Rung } from "#media/channel.ts";
 import type { AudioTrack, Track, VideoTrack } from "#media/session-log/entries.ts";
 import { perSecond, type Rate } from "#media/time/rate.ts";
@@ -162,7 +163,8 @@ function asked(ladder: readonly EncodedRung[], source: number): Wanted[] {
   return fitting.length > 0 ? fitting : [{ side: evenBelow(source), bitrate: rungs.at(-1)?.bitrate ?? null }];
 }
 
-function videoRung(track: VideoTrack, shortSide: number, rate: Rate, bitrate: number | null): VideoRendition {
+function videoRung(source: VideoTrack, shortSide: number, rate: Rate, bitrate: number | null): VideoRendition {
+  const track = turned(source);
   const { width, height } = sized(track, shortSide);
   const maxBitrate = bitrate ?? capFor(shortSide, rate);
   const profile = shortSide <= 360 ? "main" : "high";
@@ -181,6 +183,13 @@ function videoRung(track: VideoTrack, shortSide: number, rate: Rate, bitrate: nu
     crf: shortSide > 480 ? 21 : shortSide > 360 ? 22 : 23,
     maxBitrate,
   };
+}
+
+/** A track as it looks when a display has turned it: what is encoded is turned already. */
+function turned(track: VideoTrack): VideoTrack {
+  if (track.rotation !== 90 && track.rotation !== 270) return track;
+  const { width: height, height: width, pixelAspect } = track;
+  return { ...track, width, height, pixelAspect: { num: pixelAspect.den, den: pixelAspect.num } };
 }
 
 /** The source's shape in coded pixels, with that short side. */

@@ -265,6 +265,27 @@ test("stop disconnects the publisher and ends the session at once", async () => 
   await house.gateway.close();
 });
 
+test("a kick disconnects the publisher and tells it why; the session waits, and goes on with the next one", async () => {
+  const house = await House.open();
+  const publisher = await house.publishing();
+  await house.media(publisher, 0, 1);
+  const { id } = house.session();
+  await house.gateway.kick("unknown");
+  await house.gateway.kick(id);
+  await house.pass(200);
+  assert.ok(publisher.closed);
+  assert.match(publisher.description, /^publish\.kicked/);
+  assert.equal(house.session().state, "interrupted");
+  await house.gateway.kick(id); // nobody is there: nothing happens
+  const next = await house.publishing();
+  await house.media(next, 0, 1);
+  assert.deepEqual([house.session().id, house.session().state], [id, "live"]);
+  await house.gateway.kick(id);
+  await house.pass(40_000);
+  assert.deepEqual([house.session().state, house.session().endReason], ["ended", "lost"]);
+  await house.gateway.close();
+});
+
 test("a gateway that died: the next one has the session, interrupted; the publisher goes on in it", async () => {
   const house = await House.open();
   const publisher = await house.publishing();

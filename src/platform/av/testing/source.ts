@@ -40,11 +40,13 @@ export type SourceVideoSettings = Readonly<{
   gopFrames: number;
   bFrames?: number;
   interlaced?: boolean;
-  /** film: moves, with some grain. noise: cannot be compressed. */
-  content?: "film" | "noise";
+  /** film: moves, with some grain. noise: cannot be compressed. Else grey, all of it. */
+  content?: "film" | "noise" | Readonly<{ luma: number }>;
   format?: keyof typeof FORMATS;
   /** Says that values are PQ's or HLG's, of BT.2020. */
   range?: "PQ" | "HLG";
+  /** Says only how luma and chroma are made of colours, as ITU-T H.273 numbers it. */
+  matrix?: number;
   /** Each frame carries a pair of caption bytes. */
   captions?: boolean;
 }>;
@@ -80,6 +82,11 @@ export function scenePlanes(
   frame: number,
 ): { y: Uint8Array; u: Uint8Array; v: Uint8Array } {
   const y = new Uint8Array(width * height);
+  const chroma = Math.ceil(width / 2) * Math.ceil(height / 2);
+  if (typeof content === "object") {
+    const none = new Uint8Array(chroma).fill(128);
+    return { y: y.fill(content.luma), u: none, v: none };
+  }
   for (let row = 0; row < height; row += 1) {
     const time = frame + (interlaced && row % 2 === 1 ? 0.5 : 0);
     const noiseAt = (frame * 7919 + row * 331) & 0xffff;
@@ -92,7 +99,6 @@ export function scenePlanes(
     for (let x = 0; x < width; x += 1)
       y[row * width + x] = 40 + ((x + shift + wave) % 128) + ((x >> 4) & 1) * 20 + (NOISE[noiseAt + x]! & 7);
   }
-  const chroma = Math.ceil(width / 2) * Math.ceil(height / 2);
   const u = new Uint8Array(chroma).fill(100 + (frame % 50));
   const v = new Uint8Array(chroma).fill(150 - (frame % 40));
   return { y, u, v };
@@ -120,6 +126,7 @@ export async function makeVideo(settings: SourceVideoSettings): Promise<SourceVi
   context.maxBFrames = bFrames;
   context.setFlags(AV_CODEC_FLAG_GLOBAL_HEADER);
   if (interlaced) context.setFlags(AV_CODEC_FLAG_INTERLACED_DCT, AV_CODEC_FLAG_INTERLACED_ME);
+  if (settings.matrix) context.colorSpace = settings.matrix as typeof context.colorSpace;
   if (name === "av1") context.gopSize = gopFrames;
   const options = Dictionary.fromObject(optionsOf(name, bFrames, interlaced));
   check(await context.open2(codec, options), "open the source's encoder");
