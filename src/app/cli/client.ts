@@ -16,6 +16,8 @@ export interface Client {
   /** @throws PlatformError network.unreachable, or the code the API answered */
   get<T>(path: string): Promise<T>;
   post<T>(path: string, body?: unknown): Promise<T>;
+  /** @param revision what the thing must still be, else channel.changed_meanwhile */
+  send<T>(method: "PUT" | "PATCH" | "DELETE", path: string, body?: unknown, revision?: string): Promise<T>;
 }
 
 const TIMEOUT_MS = 10_000;
@@ -61,13 +63,24 @@ export async function connect(options: ClientOptions): Promise<Client> {
   const token = options.token ?? process.env.CONTINUITY_ADMIN_TOKEN ?? kept;
   return {
     url,
-    get: (path) => ask(url, token, "GET", path),
-    post: (path, body) => ask(url, token, "POST", path, body),
+    get: (path) => ask({ url, token, method: "GET", path }),
+    post: (path, body) => ask({ url, token, method: "POST", path, body }),
+    send: (method, path, body, revision) => ask({ url, token, method, path, body, revision }),
   };
 }
 
-async function ask<T>(url: string, token: string | null, method: string, path: string, body?: unknown): Promise<T> {
+type Question = Readonly<{
+  url: string;
+  token: string | null;
+  method: string;
+  path: string;
+  body?: unknown;
+  revision?: string | undefined;
+}>;
+
+async function ask<T>({ url, token, method, path, body, revision }: Question): Promise<T> {
   const headers: Record<string, string> = {};
+  if (revision !== undefined) headers["if-match"] = `"${revision}"`;
   if (token !== null) headers.authorization = `Bearer ${token}`;
   if (body !== undefined) headers["content-type"] = "application/json";
   const response = await fetch(new URL(path, url), {

@@ -3,6 +3,7 @@
 import { Command, CommanderError } from "commander";
 import { describe, PlatformError } from "#base/errors.ts";
 import { VERSION } from "../version.ts";
+import { addChannelCommands, addHookCommands, addMigrateCommand, addSessionCommands } from "./commands.ts";
 
 /** Exit codes: 0 done, 1 it failed, 2 the command line or the configuration is wrong, 3 no installation answers, 4 it was
  *  refused. */
@@ -53,14 +54,13 @@ shared(
   .option("--loop", "start again at the end, until stopped")
   .action(async (file, options) => (await import("./publish.ts")).publish(file, options));
 
-shared(program.command("channels").description("list channels")).action(async (options) =>
-  (await import("./show.ts")).channels(options),
-);
-shared(program.command("sessions").description("list sessions, live ones first")).action(async (options) =>
-  (await import("./show.ts")).sessions(options),
-);
+addChannelCommands(program, shared);
+addSessionCommands(program, shared);
+addHookCommands(program, shared);
+addMigrateCommand(program);
+
 shared(program.command("status").description("one look at the whole installation")).action(async (options) =>
-  (await import("./show.ts")).status(options),
+  (await import("./status.ts")).status(options),
 );
 shared(program.command("doctor").description("check this machine and say what to do about what is missing")).action(
   async (options) => (await import("./doctor.ts")).doctor(options),
