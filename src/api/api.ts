@@ -15,7 +15,7 @@ import type { Exposition } from "#platform/telemetry/telemetry.ts";
 import { type AccessRules, checkAccess } from "./access.ts";
 import { channelRoutes, channelView } from "./channel-routes.ts";
 import { createEventFeed } from "./event-feed.ts";
-import { stateRoutes } from "./state-routes.ts";
+import { type HooksPort, stateRoutes } from "./state-routes.ts";
 
 const BODY_BYTES_MAX = 256 * 1024;
 /** A few kilobytes of JSON; who takes longer is not sending. */
@@ -33,6 +33,8 @@ export type ApiDeps = Readonly<{
   exposition: Exposition;
   access: AccessRules;
   version: string;
+  /** Where customers' servers are told of streams; absent: nothing is configured to be told. */
+  hooks?: HooksPort;
   /** What the process adds to /api/v1/status: ports, process ids. Must not change without cause (no uptime). */
   facts?: () => Readonly<Record<string, unknown>>;
 }>;
@@ -103,7 +105,7 @@ export async function createApi(deps: ApiDeps): Promise<Api> {
   app.register(async (routes) => {
     const now = () => new Date(Number(clock.utcNs() / 1_000_000n)).toISOString();
     channelRoutes(routes, { channels, control, random: deps.random, now });
-    stateRoutes(routes, { control, exposition: deps.exposition, status });
+    stateRoutes(routes, { control, exposition: deps.exposition, status, hooks: deps.hooks ?? null });
     routes.get("/api/v1/openapi.json", { schema: { hide: true } }, () => app.swagger());
     routes.get(
       EVENTS_PATH,

@@ -198,6 +198,19 @@ export const worker = Type.Object(
   closed,
 );
 
+export const hook = Type.Object(
+  {
+    url: text,
+    types: Type.Array(text),
+    pending: count,
+    delivered: count,
+    dead: count,
+    lastError: textOrNull,
+    nextAttemptAt: textOrNull,
+  },
+  closed,
+);
+
 export const refusal = Type.Object(
   { at: text, code: text, message: text, protocol: text, channel: textOrNull, remote: text },
   closed,

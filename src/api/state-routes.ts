@@ -6,6 +6,12 @@ import type { Exposition } from "#platform/telemetry/telemetry.ts";
 import { metricsOf } from "./metrics.ts";
 import * as schemas from "./schemas.ts";
 
+/** Deliveries of events, as the API needs them. */
+export interface HooksPort {
+  states(): readonly object[];
+  test(): void;
+}
+
 type Identified = { Params: { id: string } };
 
 /** Routes with this answer anybody: a probe has no token. */
@@ -13,7 +19,7 @@ const OPEN = { config: { open: true } };
 
 export function stateRoutes(
   app: FastifyInstance,
-  deps: { control: Control; exposition: Exposition; status: () => object },
+  deps: { control: Control; exposition: Exposition; status: () => object; hooks: HooksPort | null },
 ): void {
   const { control } = deps;
   const list = (summary: string, item: Parameters<typeof schemas.itemsOf>[0]) => ({
@@ -76,6 +82,27 @@ export function stateRoutes(
       await control.kickSession(request.params.id);
       reply.code(202);
       return { status: "kicking" };
+    },
+  );
+
+  app.get("/api/v1/hooks", list("Where events of streams are sent, and how that goes", schemas.hook), () => ({
+    items: deps.hooks?.states() ?? [],
+  }));
+
+  app.post(
+    "/api/v1/hooks/test",
+    {
+      schema: {
+        tags: ["state"],
+        summary: "Send each target an event that is marked as a test",
+        response: { 202: schemas.health, "4xx": schemas.problem },
+      },
+    },
+    async (_, reply) => {
+      if (!deps.hooks) throw new PlatformError("api.not_found", "No hooks.events are configured.");
+      deps.hooks.test();
+      reply.code(202);
+      return { status: "sending" };
     },
   );
 

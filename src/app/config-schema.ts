@@ -2,6 +2,7 @@
 // Descriptions complete the sentence "must be ...".
 import Type, { type Static } from "typebox";
 import { channelName, channelSettings, instant, keyName, keyText } from "#control/channel-schema.ts";
+import { STREAM_EVENTS } from "#modules/hooks/types.ts";
 
 export const ROLES = ["gateway", "origin", "control"] as const;
 export type Role = (typeof ROLES)[number];
@@ -28,6 +29,51 @@ const channelEntry = Type.Object(
       Type.Array(Type.Object({ name: keyName, key: keyText, expiresAt: Type.Optional(instant) }, closed), {
         maxItems: 100,
       }),
+    ),
+  },
+  closed,
+);
+
+const hookUrl = Type.String({
+  pattern: "^https?://[^\\s#]{1,1000}$",
+  description: "an address of http or https",
+});
+const hookSecret = Type.String({ minLength: 16, maxLength: 200, description: "16 to 200 characters" });
+
+/** What customers' own servers are asked and told. */
+const hooks = Type.Object(
+  {
+    publish: Type.Optional(
+      Type.Object(
+        {
+          url: hookUrl,
+          secret: hookSecret,
+          timeoutMs: Type.Optional(Type.Integer({ minimum: 100, maximum: 4500 })), // a gateway waits for control 5 s
+          cacheSeconds: Type.Optional(Type.Integer({ minimum: 0, maximum: 3600 })),
+          onFailure: Type.Optional(Type.Union([Type.Literal("refuse"), Type.Literal("allow")])),
+          keys: Type.Optional(Type.Union([Type.Literal("ours"), Type.Literal("theirs")])),
+          format: Type.Optional(Type.Union([Type.Literal("json"), Type.Literal("nginx-rtmp")])),
+        },
+        closed,
+      ),
+    ),
+    events: Type.Optional(
+      Type.Array(
+        Type.Object(
+          {
+            url: hookUrl,
+            secret: hookSecret,
+            types: Type.Optional(
+              Type.Array(Type.Union(STREAM_EVENTS.map((type) => Type.Literal(type))), {
+                minItems: 1,
+                uniqueItems: true,
+              }),
+            ),
+          },
+          closed,
+        ),
+        { maxItems: 16 },
+      ),
     ),
   },
   closed,
@@ -66,6 +112,7 @@ export const configSchema = Type.Object(
     controlUrl: Type.Optional(url),
     originUrls: Type.Optional(Type.Array(url, { maxItems: 16, uniqueItems: true })),
     demo: Type.Optional(Type.Boolean()),
+    hooks: Type.Optional(hooks),
     channels: Type.Optional(Type.Array(channelEntry, { maxItems: 10_000 })),
   },
   closed,

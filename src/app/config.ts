@@ -11,6 +11,7 @@ import { type ChannelSettings, changedChannel, channelConflicts } from "#control
 import { DEMO_CHANNEL, type StoredChannel } from "#control/channels.ts";
 import { type PortInput, samePort } from "#control/input-ports.ts";
 import { channelDefaults } from "#media/channel.ts";
+import { type Hooks, hookDefaults, STREAM_EVENTS } from "#modules/hooks/types.ts";
 import { isLoopback } from "#platform/network/loopback.ts";
 import { type ConfigFile, configSchema, ROLES, type Role } from "./config-schema.ts";
 import { environmentLayer, fileLayer, type Layer, type Options, optionLayer } from "./config-sources.ts";
@@ -36,6 +37,8 @@ export type Config = Readonly<{
   controlUrl: string | null;
   originUrls: readonly string[];
   demo: boolean;
+  /** Their secrets sign what we send; nothing of it is shown. */
+  hooks: Hooks;
   channels: readonly StoredChannel[];
   /** The file that was read; null when there was none. */
   file: string | null;
@@ -232,7 +235,7 @@ function exposureMistakes(host: string, secrets: GivenSecrets): string[] {
 }
 
 function complete(file: ConfigFile, path: string | null, folder: string): Config {
-  const { channels = [], warm, gatewayUrl = null, controlUrl = null, tls, ...rest } = file;
+  const { channels = [], warm, gatewayUrl = null, controlUrl = null, tls, hooks, ...rest } = file;
   const { httpsPort, rtmpsPort, ...values } = { ...DEFAULTS, ...rest };
   const pem = (name: string | undefined) => resolve(path === null ? folder : dirname(path), name!);
   return {
@@ -240,6 +243,10 @@ function complete(file: ConfigFile, path: string | null, folder: string): Config
     tls: tls ? { certificate: pem(tls.certificate), key: pem(tls.key), httpsPort, rtmpsPort } : null,
     data: resolve(folder, values.data),
     warm: { min: warm?.min ?? 1 },
+    hooks: {
+      publish: hooks?.publish ? { ...hookDefaults, ...hooks.publish } : null,
+      events: (hooks?.events ?? []).map(({ types, ...hook }) => ({ ...hook, types: types ?? STREAM_EVENTS })),
+    },
     gatewayUrl,
     controlUrl,
     channels: channels.map(({ keys = [], name, ...settings }) => ({

@@ -6,7 +6,7 @@ import type { Clock, Timer } from "#base/clock.ts";
 import { PlatformError } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
-import type { Channel } from "#media/channel.ts";
+import { type Channel, channelDefaults } from "#media/channel.ts";
 import { copies } from "#media/ladder/plan.ts";
 import { taiToIso } from "#media/time/tai.ts";
 import type {
@@ -19,10 +19,11 @@ import type {
 } from "#modules/ingest/types.ts";
 import type { Keys } from "#platform/keys/keys.ts";
 import type { Placement } from "#platform/placement/placement.ts";
-import type { Channels } from "./channels.ts";
+import type { Channels, Identified } from "./channels.ts";
 import { type ControlEvent, createEvents, type EventDetail, type EventType } from "./events.ts";
 import { openAtOrigins } from "./open-session.ts";
 import type { Addresses, GatewayPort, OriginPort } from "./ports.ts";
+import { overridesOf, type PublishHookPort } from "./publish-hook.ts";
 import { createPublishers } from "./publishers.ts";
 import { createReconciler, type Deed, type SourceSpec } from "./reconcile.ts";
 import { type SessionView, sessionView, type WorkerView, workerViews } from "./views.ts";
@@ -47,6 +48,8 @@ export type ControlDeps = Readonly<{
   addresses: () => Addresses;
   /** Added to each worker's environment. */
   workerEnv?: Readonly<Record<string, string>>;
+  /** A customer's own word on publishers; absent: nobody is asked. */
+  publishHook?: PublishHookPort;
   /** What has to be run for a channel so that something comes in: the demo's generator, pulls. As far as the addresses it
    *  takes are known. */
   sourcesOf?: (channel: Channel) => readonly SourceSpec[];
@@ -178,7 +181,25 @@ export function createControl(deps: ControlDeps): Control {
   }
 
   async function authorize(request: PublishRequest): Promise<Channel> {
-    const identified = channels.identify(request);
+    const { publishHook } = deps;
+    if (!publishHook) return admit(request, channels.identify(request));
+    const isTheirs = publishHook.keys === "theirs" && !request.byInput;
+    const identified = isTheirs ? channels.named(request) : channels.identify(request);
+    const { name, key } = identified;
+    const answer = await publishHook.ask({
+      channel: name,
+      tenant: channels.get(name)?.channel.tenant ?? channelDefaults.tenant,
+      protocol: request.protocol,
+      remote: request.remote,
+      keyName: key?.name ?? null,
+      key: "text" in identified ? (identified.text as string | null) : null,
+      rtmpPath: request.rtmpPath,
+    });
+    const overrides = overridesOf(answer, name, log);
+    return { ...admit(request, identified), ...overrides };
+  }
+
+  function admit(request: PublishRequest, identified: Identified): Channel {
     publishers.admitted(request, identified);
     return channels.admit(identified);
   }

@@ -30,6 +30,7 @@ import { PATHS } from "../wire/paths.ts";
 import { proxyTo } from "../wire/proxy.ts";
 import { followState, stateFeed } from "../wire/state-feed.ts";
 import { openDoors } from "./doors.ts";
+import { eventOutbox, followStreams, publishAsker } from "./hooks.ts";
 import { type RoleContext, runRole } from "./process.ts";
 import { isOnDemand, sourcesOf } from "./sources.ts";
 
@@ -169,6 +170,7 @@ runRole("front", async (context) => {
   if (withControl) {
     const gateway = gatewayPort(context);
     const remotes = origin ? [] : peers().originUrls.map((url) => remoteOriginPort(context, url));
+    const asker = publishAsker(context);
     const control = createControl({
       clock,
       random,
@@ -182,7 +184,10 @@ runRole("front", async (context) => {
       addresses: peers,
       workerEnv: { CONTINUITY_LOG_LEVEL: config.logLevel },
       sourcesOf: (channel) => sourcesOf(context, channel),
+      ...(asker ? { publishHook: asker } : {}),
     });
+    const outbox = await eventOutbox(context);
+    if (outbox) closing.push(followStreams(context, control, outbox), () => outbox.close());
     const pages = consoleFiles({ cacheFolder: `${config.data}/cache`, clock, log });
     const api = await createApi({
       clock,
@@ -193,6 +198,7 @@ runRole("front", async (context) => {
       exposition: prometheusExposition(),
       access: { adminToken: secrets.adminToken, boundHost: config.host, publicHosts: config.publicHosts },
       version: VERSION,
+      ...(outbox ? { hooks: outbox } : {}),
       facts() {
         const { rtmpPort, rtmpsPort, httpsPort, processes } = peers();
         return { rtmpPort, rtmpsPort, httpsPort, processes };
