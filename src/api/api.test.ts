@@ -210,6 +210,8 @@ describe("state", () => {
       "/api/v1/channels/{name}/keys/{key}",
       "/api/v1/channels/{name}/keys/{key}/rotate",
       "/api/v1/events",
+      "/api/v1/hooks",
+      "/api/v1/hooks/test",
       "/api/v1/refusals",
       "/api/v1/sessions",
       "/api/v1/sessions/{id}",

@@ -58,6 +58,7 @@ test("without anything, the defaults; the value is frozen all the way down", () 
     controlUrl: null,
     originUrls: [],
     demo: true,
+    hooks: { publish: null, events: [] },
     channels: [],
     file: null,
   });
