@@ -16,6 +16,9 @@ import type { FragmentInit, FragmentSample } from "./fragments.ts";
 
 export const CMAF_CLOCK: DemuxClock = Object.freeze({ timescale: 90_000, wrapBits: 33 });
 
+/** Added to all times: a stream may begin at 0, and its first decode time or edit before that. */
+const LEAD_TICKS = 900_000n;
+
 const WRAP = 2 ** CMAF_CLOCK.wrapBits;
 
 /** A unit with its decode time before it is wrapped: what several tracks are merged by. */
@@ -35,6 +38,7 @@ export class CmafTrackReader {
   readonly #init: FragmentInit;
   readonly #number: number;
   readonly #reader: SampleReader;
+  #delayTicks = 0;
   #coded: Track | null = null;
   #track: Track | null = null;
 
@@ -54,18 +58,26 @@ export class CmafTrackReader {
     return this.#track;
   }
 
-  /** @param ticks of the representation's timescale @returns the same instant in 90 kHz, not wrapped */
+  /** @param ticks of the representation's timescale, maybe a little below 0
+   *  @returns the same instant in 90 kHz, LEAD_TICKS later, not wrapped */
   ticks(ticks: number): number {
     const timescale = BigInt(this.#init.init.timescale);
-    const scaled = BigInt(ticks) * BigInt(CMAF_CLOCK.timescale) * 2n;
+    const lead = (LEAD_TICKS * timescale) / BigInt(CMAF_CLOCK.timescale);
+    const scaled = (BigInt(ticks) + lead) * BigInt(CMAF_CLOCK.timescale) * 2n;
     return Number((scaled + timescale) / (2n * timescale));
+  }
+
+  /** Look at a fragment before its samples become units. With negative composition offsets a picture is shown before its
+   *  decode time, in the container's words: all decode times are moved back by as much as that is at most. */
+  prepare(samples: readonly FragmentSample[]): void {
+    for (const { dtsTicks, ptsTicks } of samples) this.#delayTicks = Math.max(this.#delayTicks, dtsTicks - ptsTicks);
   }
 
   /** The unit that a sample is; none when nothing in it is a picture or a sound. Its payload is memory of its own.
    *  `track` may be another afterwards. */
   units(sample: FragmentSample): CmafUnit[] {
-    const dtsTicks = this.ticks(sample.dtsTicks);
-    const ptsTicks = this.ticks(Math.max(0, sample.ptsTicks));
+    const dtsTicks = Math.max(0, this.ticks(sample.dtsTicks - this.#delayTicks));
+    const ptsTicks = Math.max(dtsTicks, this.ticks(sample.ptsTicks));
     return this.#reader.read(sample).map(({ payload, randomAccess, damage }) => ({
       dtsTicks,
       loss: damage,
@@ -73,7 +85,7 @@ export class CmafTrackReader {
         kind: "unit",
         track: this.#number,
         ptsTicks: ptsTicks % WRAP,
-        dtsTicks: Math.min(dtsTicks, ptsTicks) % WRAP,
+        dtsTicks: dtsTicks % WRAP,
         randomAccess,
         damaged: damage !== null,
         payload,

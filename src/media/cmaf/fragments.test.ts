@@ -100,11 +100,16 @@ test("ffmpeg's fragments: every picture and sound of the source, in order, with 
     assert.equal(init.init.language, "deu", flags);
     const track = new CmafTrackReader(init.init, 1);
     assert.deepEqual([track.track?.kind, (track.track as unknown as { width: number }).width], ["video", 160]);
+    for (const event of events) if (event.kind === "fragment") track.prepare(event.samples);
     const units = events
       .flatMap((event) => (event.kind === "fragment" ? event.samples : []))
       .flatMap((one) => track.units(one));
     assert.ok(units.length >= 88 && units.length <= 91, `${units.length} units with ${flags}`);
     assert.ok(units[0]!.unit.randomAccess);
+    for (const [i, { unit }] of units.entries()) {
+      assert.ok(unit.dtsTicks <= unit.ptsTicks, flags);
+      if (i > 0) assert.ok(Math.abs(unit.dtsTicks - units[i - 1]!.unit.dtsTicks - 3003) <= 1, `${flags} ${i}`);
+    }
     const shown = units.map(({ unit }) => unit.ptsTicks).sort((a, b) => a - b);
     assert.ok(
       shown.every((ticks, i) => i === 0 || Math.abs(ticks - shown[i - 1]! - 3003) <= 1),

@@ -33,11 +33,29 @@ const START_TICKS = BigInt(TIMESCALE);
 type Way = { input: Stream; output: Stream; lastDts: bigint };
 
 export async function openRemoteInput(url: string, signal: AbortSignal): Promise<RemoteReader> {
+  if (!isRtsp(url)) return openWith(url, signal, optionsFor(url));
+  // Over TCP nothing is lost; servers that do not know it refuse in words of their own, so the other way is simply tried.
+  const over = (transport: string) => ({ ...optionsFor(url), rtsp_transport: transport });
+  try {
+    return await openWith(url, signal, over("tcp"));
+  } catch (error) {
+    if (signal.aborted || !(error instanceof PlatformError) || error.code !== "network.unreachable") throw error;
+    return openWith(url, signal, over("udp"));
+  }
+}
+
+const isRtsp = (url: string): boolean => /^rtsps?:/i.test(url);
+
+async function openWith(
+  url: string,
+  signal: AbortSignal,
+  settings: Readonly<Record<string, string>>,
+): Promise<RemoteReader> {
   const context = new FormatContext();
   context.allocContext();
   const interrupt = () => context.interrupt();
   signal.addEventListener("abort", interrupt, { once: true });
-  const options = Dictionary.fromObject(optionsFor(url));
+  const options = Dictionary.fromObject(settings);
   const opened = await context.openInput(url, null, options);
   options.free();
   if (opened < 0) {
@@ -58,7 +76,7 @@ export async function openRemoteInput(url: string, signal: AbortSignal): Promise
 function optionsFor(url: string): Record<string, string> {
   const common = { probesize: String(PROBE_BYTES), analyzeduration: String(ANALYZE_US), fflags: "+genpts" };
   const wait = { rw_timeout: String(SILENCE_US) };
-  if (/^rtsps?:/i.test(url)) return { ...common, timeout: String(SILENCE_US), rtsp_transport: "tcp" };
+  if (isRtsp(url)) return { ...common, timeout: String(SILENCE_US) };
   if (/^rtmps?:/i.test(url)) return { ...common, ...wait, rtmp_live: "live" };
   return {
     ...common,
