@@ -21,19 +21,21 @@ export function sourceFile(folder: string): string {
   return file;
 }
 
-/** 720p30 at 2 Mbit/s with sound, an IDR each 2 s; 60 s. */
-export function twoMegabitFile(folder: string): string {
-  const file = join(folder, "2mbit.mp4");
+/** 720p30 at 2 Mbit/s with sound, an IDR each 2 s. Long enough that nobody has to begin it again: a seam is no encoder's. */
+export function twoMegabitFile(folder: string, seconds: number): string {
+  const [minute, file] = [join(folder, "2mbit-minute.mp4"), join(folder, `2mbit-${seconds}.mp4`)];
   if (existsSync(file)) return file;
-  const { status, stderr } = spawnSync(
-    "ffmpeg",
-    // biome-ignore format: an ffmpeg command line
-    ["-v", "error", "-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=30", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000",
-      "-t", "60", "-c:v", "libx264", "-preset", "veryfast", "-g", "60", "-b:v", "1900k", "-maxrate", "1900k", "-bufsize", "1900k",
-      "-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "96k", "-ac", "2", "-y", file],
-    { encoding: "utf8" },
-  );
-  if (status !== 0) throw new Error(`the source cannot be made: ${stderr}`);
+  // biome-ignore format: ffmpeg command lines
+  const steps = [
+    ["-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=30", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000",
+      "-t", "60", "-c:v", "libx264", "-preset", "veryfast", "-bf", "0", "-g", "60", "-b:v", "1900k", "-maxrate", "1900k", "-bufsize", "1900k",
+      "-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "96k", "-ac", "2", minute],
+    ["-stream_loop", String(Math.ceil(seconds / 60)), "-i", minute, "-t", String(seconds), "-c", "copy", file],
+  ];
+  for (const args of steps) {
+    const { status, stderr } = spawnSync("ffmpeg", ["-v", "error", "-y", ...args], { encoding: "utf8" });
+    if (status !== 0) throw new Error(`the source cannot be made: ${stderr}`);
+  }
   return file;
 }
 

@@ -49,7 +49,7 @@ async function withStreams<T>(
     (_, i) => `  - { name: ${channelOf(i)}, ladder: passthrough, gopSeconds: 2 }`,
   );
   await writeFile(config, `warm: { min: 0 }\ndemo: false\nchannels:\n${channels.join("\n")}\n`);
-  const file = twoMegabitFile(folder);
+  const file = twoMegabitFile(folder, Math.ceil(Number(values.minutes) * 60) + 150);
   const installation = await install({ args: ["--config", config], env: environment });
   const publishers = [];
   try {
@@ -57,7 +57,7 @@ async function withStreams<T>(
       const offset = String((i % 20) * 2); // on a key frame: ffmpeg sends what lies before in one burst
       publishers.push(
         // biome-ignore format: an ffmpeg command line
-        spawn("ffmpeg", ["-v", "error", "-ss", offset, "-re", "-stream_loop", "-1", "-i", file, "-c", "copy", "-f", "flv", installation.rtmpUrl(channelOf(i))],
+        spawn("ffmpeg", ["-v", "error", "-ss", offset, "-re", "-i", file, "-c", "copy", "-f", "flv", installation.rtmpUrl(channelOf(i))],
           { stdio: ["ignore", "ignore", "inherit"] }),
       );
       await pause(STAGGER_MS);

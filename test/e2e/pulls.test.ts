@@ -234,6 +234,7 @@ test("CMAF by folders and out of order, as a packager's uploader does it; missin
       items: { channel: string; counters: { holes: number; droppedUnits: number } }[];
     }>("/api/v1/sessions");
     const { counters } = items.find(({ channel }) => channel === "shaka")!;
-    assert.deepEqual([counters.holes, counters.droppedUnits], [0, 0]);
+    assert.equal(counters.holes, 0);
+    assert.ok(counters.droppedUnits <= 2, "sound from before the first picture");
   });
 });
