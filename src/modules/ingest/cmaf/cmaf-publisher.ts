@@ -169,6 +169,7 @@ export class CmafPublisher {
     if (!representation) throw new PlatformError("origin.init_missing", `Send the init segment of ${name} first.`);
     const { reader } = representation;
     const track = reader.track;
+    reader.prepare(samples);
     const units = samples.flatMap((sample) => reader.units(sample));
     if (reader.track !== track) this.#tell();
     const number = this.#numbers.get(name)!;
