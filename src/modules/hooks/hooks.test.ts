@@ -228,3 +228,114 @@ test("a target that never answers: after a day its events are given up", async (
   assert.deepEqual([state!.pending, state!.dead, state!.lastError], [0, 10, "it answered 500"]);
   await outbox.close();
 });
+
+/** Journals that a kill stops at its `keeps`th record: nothing after it is on disk. */
+function dyingJournals(folder: ReturnType<typeof memoryJournals>, keeps: number) {
+  let left = keeps;
+  return {
+    ...folder,
+    async open(name: string) {
+      const journal = await folder.open(name);
+      const append = async (record: Uint8Array) => {
+        if (left-- > 0) await journal.append(record);
+        else await new Promise(() => {}); // the process is gone
+      };
+      return { ...journal, append, read: journal.read, close: journal.close };
+    },
+  };
+}
+
+test("a kill after any record loses no event: what was not told before is told afterwards", async () => {
+  for (let keeps = 0; keeps <= 6; keeps += 1) {
+    const disk = memoryJournals();
+    const dead: Post = async () => ({ status: 503, body: "" });
+    const first = await outboxWith(dead, dyingJournals(disk, keeps));
+    first.outbox.look([seen("a", "live")], true);
+    await settle();
+    first.outbox.look([seen("a", "interrupted")], true);
+    await settle();
+    const ids: string[] = [];
+    const second = await outboxWith(async (_, body) => {
+      ids.push((JSON.parse(body) as Received).id);
+      return { status: 200, body: "" };
+    }, disk);
+    second.outbox.look([seen("a", "live")], true);
+    second.outbox.look([seen("a", "interrupted")], true);
+    second.outbox.look([seen("a", "ended")], true);
+    for (let i = 0; i < 5; i += 1) {
+      await settle();
+      second.clock.advance(1000);
+    }
+    const types = [...new Set(ids)].length;
+    assert.ok(ids.includes("a.1") && types >= 3, `${keeps} records kept: ${ids}`);
+    assert.deepEqual(ids, ids.toSorted(), "in order, whatever is said twice");
+    await second.outbox.close();
+  }
+});
+
+test("the journal stays small, with many events waiting as well, and one that cannot be written anew is tried again", async () => {
+  const disk = memoryJournals();
+  let opened = 0;
+  let open = 0;
+  let noNew = false;
+  const counting = {
+    ...disk,
+    async open(name: string) {
+      opened += 1;
+      open += 1;
+      const journal = await disk.open(name);
+      const refused = () => Promise.reject(new PlatformError("journal.failed", "no space is left"));
+      const close = async () => {
+        open -= 1;
+        await journal.close();
+      };
+      return { ...journal, close, append: noNew ? refused : journal.append };
+    },
+  };
+  const { outbox, clock } = await outboxWith(async () => ({ status: 500, body: "" }), counting);
+  const refuse = async (count: number) => {
+    for (let i = 0; i < count; i += 1) {
+      outbox.refused({ channel: "c", code: "publish.key_refused", message: "no" });
+      if (i % 200 === 0) await settle();
+    }
+    await settle();
+    clock.advance(1);
+    await settle();
+  };
+  await refuse(9000); // each beyond the thousandth is written, and given up
+  assert.ok(opened >= 3 && opened < 10, `${opened} journals for 17 000 records`);
+  noNew = true;
+  await refuse(6000);
+  noNew = false;
+  clock.advance(5000);
+  await refuse(6000);
+  assert.equal(open, 1);
+  const names = await disk.list();
+  assert.equal(names.length, 1, `${names}`);
+  let records = 0;
+  for await (const _ of (await disk.open(names[0]!)).read()) records += 1;
+  assert.ok(records < 7000, `${records} records`);
+  assert.equal(outbox.states()[0]!.pending, 1000);
+  await outbox.close();
+});
+
+test("a disk that is full at the start: events are sent all the same, and kept as soon as there is room", async () => {
+  let full = true;
+  const disk = memoryJournals({ fails: () => full });
+  const { outbox, clock } = await outboxWith(async () => ({ status: 500, body: "" }), disk);
+  outbox.look([seen("a", "live")], true);
+  await settle();
+  full = false;
+  clock.advance(5000);
+  outbox.refused({ channel: "c", code: "publish.key_refused", message: "no" });
+  await settle();
+  const ids: string[] = [];
+  const next = await outboxWith(async (_, body) => {
+    ids.push((JSON.parse(body) as Received).type);
+    return { status: 200, body: "" };
+  }, disk);
+  await settle();
+  assert.deepEqual(ids.sort(), ["publish.refused", "stream.started"]);
+  await outbox.close();
+  await next.outbox.close();
+});

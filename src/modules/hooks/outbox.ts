@@ -1,6 +1,6 @@
 // Events on their way to customers' servers: written down before they count as told, sent until they are taken or a day has
 // passed, those of one session in their order. At least once: a receiver that sees an id twice has seen one event.
-import { after, type Clock } from "#base/clock.ts";
+import type { Clock } from "#base/clock.ts";
 import { describe, PlatformError } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
@@ -20,6 +20,8 @@ const WAITING_MAX = 1000;
 const SESSIONS_AT_ONCE = 8;
 /** Records of a journal before it is written anew with what still counts. */
 const RECORDS_MAX = 5000;
+/** After a disk refused: it costs as much as there is to keep. */
+const MEND_MS = 5000;
 /** Sessions that are over are remembered, so that nobody hears of them again. */
 const OVER_KEPT_MAX = 500;
 
@@ -63,7 +65,8 @@ export type OutboxDeps = Readonly<{
   post: Post;
 }>;
 
-/** @throws PlatformError journal.failed when what an earlier process left cannot be read */
+/** @throws PlatformError journal.failed when what an earlier process left cannot be read (a disk that takes no more is
+ *  no reason) */
 export async function openOutbox(deps: OutboxDeps): Promise<Outbox> {
   const outbox = new JournaledOutbox(deps);
   await outbox.open();
@@ -75,8 +78,16 @@ class JournaledOutbox implements Outbox {
   readonly #targets: Map<string, Target>;
   readonly #told = new Map<string, Told>();
   #journal: Journal | null = null;
+  /** Journals that a new one replaces. */
+  #former: readonly string[] = [];
   #generation = 0;
   #records = 0;
+  /** Of the records, those that were there when the journal was begun. */
+  #kept = 0;
+  /** Something could not be written into it. */
+  #lacks = false;
+  /** When that is tried to be made good, at the earliest. */
+  #mendMs = 0;
   #writing: Promise<void> = Promise.resolve();
   #timer: ReturnType<Clock["setTimer"]> | null = null;
   #closed = false;
@@ -90,24 +101,28 @@ class JournaledOutbox implements Outbox {
 
   async open(): Promise<void> {
     const { journals } = this.#deps;
+    const generationOf = (name: string) => Number(name.slice(FOLDER.length)) || 0;
     const names = (await journals.list()).filter((name) => name.startsWith(FOLDER));
-    for (const name of names) {
-      this.#generation = Math.max(this.#generation, Number(name.slice(FOLDER.length)) || 0);
+    for (const name of names.sort((a, b) => generationOf(a) - generationOf(b))) {
+      this.#generation = generationOf(name);
       const journal = await journals.open(name);
       for await (const record of journal.read()) this.#restore(parse(record));
       await journal.close();
     }
-    await this.#compact(names);
+    this.#former = names;
+    this.#enqueueWrite(() => this.#compact()); // a full disk must not keep control from starting
+    await this.#writing;
     this.#wake();
   }
 
   look(sessions: readonly SeenSession[], gone: boolean): void {
     for (const { session, told, seen } of newsOf(sessions, this.#told, gone)) {
       this.#told.set(session, told);
-      this.#write({ kind: "told", session, told });
       const { type, count, channel, tenant } = told;
       const data = seen ? { protocol: seen.protocol, remote: seen.remote, reason: seen.endReason } : {};
       this.#emit({ id: `${session}.${count}`, type, at: isoNow(this.#deps.clock), channel, tenant, session, data });
+      // After the event: a kill between the two says it twice, and the other way round it would never be said.
+      this.#write({ kind: "told", session, told });
     }
     this.#forgetOver();
   }
@@ -240,25 +255,35 @@ class JournaledOutbox implements Outbox {
 
   #write(entry: Entry): void {
     const record = Buffer.from(JSON.stringify(entry));
+    this.#enqueueWrite(async () => {
+      if (this.#lacks && this.#deps.clock.monotonicMs() >= this.#mendMs) return this.#compact(); // this entry as well
+      await this.#journal?.append(record);
+      this.#records += 1;
+      if (this.#records - this.#kept > RECORDS_MAX && !this.#lacks) await this.#compact();
+    });
+  }
+
+  /** One after the other; a disk that refuses is told, and never stops the sending. */
+  #enqueueWrite(write: () => Promise<void>): void {
     this.#writing = this.#writing.then(async () => {
       try {
-        await this.#journal?.append(record);
-        this.#records += 1;
-        if (this.#records > RECORDS_MAX) await this.#compact([`${FOLDER}${this.#generation}`]);
+        await write();
       } catch (error) {
         if (!(error instanceof PlatformError)) throw error;
+        this.#lacks = true;
+        this.#mendMs = this.#deps.clock.monotonicMs() + MEND_MS;
         this.#deps.log.error("hooks.event_not_kept", { error }); // it is sent all the same
-        await after(this.#deps.clock, 0);
       }
     });
   }
 
   /** What still counts, in a journal of its own; then those before it go. */
-  async #compact(old: readonly string[]): Promise<void> {
+  async #compact(): Promise<void> {
     const { journals } = this.#deps;
     const before = this.#journal;
     this.#generation += 1;
-    const journal = await journals.open(`${FOLDER}${this.#generation}`);
+    const name = `${FOLDER}${this.#generation}`;
+    const journal = await journals.open(name);
     const entries: Entry[] = [...this.#told].map(([session, told]) => ({ kind: "told", session, told }));
     const events = new Map<string, { event: StreamEvent; targets: string[]; at: number }>();
     for (const { hook, waiting } of this.#targets.values())
@@ -268,11 +293,20 @@ class JournaledOutbox implements Outbox {
         events.set(event.id, known);
       }
     for (const known of events.values()) entries.push({ kind: "event", ...known });
-    await Promise.all(entries.map((entry) => journal.append(Buffer.from(JSON.stringify(entry)))));
+    try {
+      await Promise.all(entries.map((entry) => journal.append(Buffer.from(JSON.stringify(entry)))));
+    } catch (error) {
+      await journal.close();
+      await journals.remove(name);
+      throw error;
+    }
+    const replaced = this.#former;
     this.#journal = journal;
-    this.#records = entries.length;
+    this.#former = [name];
+    this.#records = this.#kept = entries.length;
+    this.#lacks = false;
     await before?.close();
-    for (const name of old) await journals.remove(name);
+    for (const former of replaced) await journals.remove(former);
   }
 
   #forgetOver(): void {
