@@ -19,6 +19,7 @@ import type {
 } from "#modules/ingest/types.ts";
 import type { Keys } from "#platform/keys/keys.ts";
 import type { Placement } from "#platform/placement/placement.ts";
+import { changedChannel } from "./channel-schema.ts";
 import type { Channels, Identified } from "./channels.ts";
 import { type ControlEvent, createEvents, type EventDetail, type EventType } from "./events.ts";
 import { openAtOrigins } from "./open-session.ts";
@@ -182,21 +183,24 @@ export function createControl(deps: ControlDeps): Control {
 
   async function authorize(request: PublishRequest): Promise<Channel> {
     const { publishHook } = deps;
-    if (!publishHook) return admit(request, channels.identify(request));
+    // The demo's source is ours: no customer's server knows it.
+    const isDemo = channels.get(request.channel ?? "")?.channel.origin === "demo";
+    if (!publishHook || isDemo) return admit(request, channels.identify(request));
     const isTheirs = publishHook.keys === "theirs" && !request.byInput;
     const identified = isTheirs ? channels.named(request) : channels.identify(request);
     const { name, key } = identified;
+    const channel = identified.channel ?? { ...channelDefaults, name, origin: "auto" };
     const answer = await publishHook.ask({
       channel: name,
-      tenant: channels.get(name)?.channel.tenant ?? channelDefaults.tenant,
+      tenant: channel.tenant,
       protocol: request.protocol,
       remote: request.remote,
       keyName: key?.name ?? null,
       key: "text" in identified ? (identified.text as string | null) : null,
       rtmpPath: request.rtmpPath,
     });
-    const overrides = overridesOf(answer, name, log);
-    return { ...admit(request, identified), ...overrides };
+    const overrides = overridesOf(answer, channel, log);
+    return changedChannel(admit(request, identified), overrides);
   }
 
   function admit(request: PublishRequest, identified: Identified): Channel {

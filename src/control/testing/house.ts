@@ -111,6 +111,7 @@ export type HouseOptions = {
   demo?: boolean;
   warmMin?: number;
   sourcesOf?: ControlDeps["sourcesOf"];
+  publishHook?: ControlDeps["publishHook"];
 };
 
 export async function createHouse(options: HouseOptions = {}) {
@@ -170,6 +171,7 @@ export async function createHouse(options: HouseOptions = {}) {
     warmMin: options.warmMin ?? 1,
     addresses: () => ({ gatewayUrl: "http://g", originUrls: ["http://o"], controlUrl: "http://c" }),
     ...(options.sourcesOf ? { sourcesOf: options.sourcesOf } : {}),
+    ...(options.publishHook ? { publishHook: options.publishHook } : {}),
   });
   return { clock, log, store, keys, placement, channels, gateway: gatewayPart, origin: originPart, world, control };
 }
