@@ -126,6 +126,10 @@ function assign(
   const fail: string[] = [];
   const assigned: PackagerAction[] = [];
   let unplaced = 0;
+  /** One that is letting go of it may have it again, and a suspect waits for the one before it: neither is worth another
+   *  process. */
+  const isSoon = (session: string, suspect: boolean) =>
+    serving.some(({ id, sessions }) => connected.has(id) && (suspect || sessions.has(session)));
   for (const session of waiting) {
     const { failures, over } = backoff(failuresOf(session), SESSION_BACKOFF_MS, world.nowMs);
     if (failures >= FAILURES_MAX) fail.push(session);
@@ -138,7 +142,7 @@ function assign(
       taker.sessions.set(session, { session, phase: "given", frame: null });
       if (suspect) taker.suspects += 1;
       assigned.push({ do: "package", packager: taker.id, session });
-    } else if (!suspect || serving.length === 0) unplaced += 1; // a suspect waits for the one before it
+    } else if (!isSoon(session, suspect)) unplaced += 1;
   }
   return { fail, assigned, unplaced };
 }

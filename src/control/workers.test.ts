@@ -9,6 +9,7 @@ import { seededRandom } from "#base/random.ts";
 import { jwtKeys } from "#platform/keys/drivers/jwt.ts";
 import type { Scope } from "#platform/keys/keys.ts";
 import { listenHttp } from "#platform/network/drivers/http-server.ts";
+import { SESSIONS_MAX } from "./plan-packagers.ts";
 import {
   type FromControl,
   type FromWorker,
@@ -27,6 +28,13 @@ const progress: FromWorker = {
   speed: 1,
   encodedFrames: 3,
 };
+const packaging = {
+  kind: "packaging",
+  sessions: [
+    { session: "s", phase: "running", frame: 10 },
+    { session: "t", phase: "failed", frame: null, detail: "why" },
+  ],
+} as const;
 const assign: FromControl = {
   kind: "assign",
   session: "s",
@@ -117,6 +125,36 @@ test("a worker that comes back on a new line is the same worker; its old line is
     assert.deepEqual([workers.list().length, record!.connected, record!.progress?.session], [1, true, "s"]);
   }));
 
+test("a packager tells of all its sessions; only a change of one is news", () =>
+  withWorkers(async ({ workers, open, changed }) => {
+    const socket = await open("p1");
+    let change = changed();
+    socket.send(JSON.stringify({ ...hello("p1"), role: "package" }));
+    await change;
+    change = changed();
+    socket.send(JSON.stringify(packaging));
+    await change;
+    assert.deepEqual(workers.list()[0]!.packaging, packaging);
+    let news = 0;
+    workers.onChange(() => (news += 1));
+    const frames = packaging.sessions.map((entry) => ({ ...entry, frame: 11 }));
+    socket.send(JSON.stringify({ ...packaging, sessions: frames }));
+    const received = once(socket, "pong"); // what was sent before has been read
+    socket.ping();
+    await received;
+    assert.deepEqual([workers.list()[0]!.packaging?.sessions[0]?.frame, news], [11, 0]);
+    const received2 = once(socket, "message");
+    assert.ok(workers.send("p1", { kind: "drop", session: "t" }));
+    assert.deepEqual(parseFromControl(String((await received2)[0])), { kind: "drop", session: "t" });
+  }));
+
+test("the longest state of a packager fits into a message", () => {
+  const longest = { session: "s".repeat(128), phase: "draining", frame: 161_100_000_000_000, detail: "d".repeat(200) };
+  const text = JSON.stringify({ kind: "packaging", sessions: Array.from({ length: SESSIONS_MAX }, () => longest) });
+  assert.ok(text.length < MESSAGE_BYTES_MAX, `${text.length} bytes`);
+  assert.equal(parseFromWorker(text).kind, "packaging");
+});
+
 test("tokens of another worker, of another scope, none, garbage: refused before the upgrade", () =>
   withWorkers(async ({ workers, open, port }) => {
     await assert.rejects(open("w1", { kind: "worker", worker: "w2" }), /403/);
@@ -192,7 +230,10 @@ test("forgotten, its line is closed", () =>
 
 test("fuzz: damaged messages are refused or mean what they say, and never anything else", () => {
   const random = seededRandom(5);
-  const good = [hello("w"), progress, assign, { kind: "release" }, { kind: "token", session: "s", token: "t" }];
+  const good = [
+    ...[hello("w"), progress, packaging, assign],
+    ...[{ kind: "release" }, { kind: "token", session: "s", token: "t" }, { kind: "drop", session: "s" }],
+  ];
   for (let i = 0; i < 20_000; i += 1) {
     const text = JSON.stringify(good[random.int(0, good.length)]);
     const bytes = Buffer.from(text);
@@ -200,7 +241,9 @@ test("fuzz: damaged messages are refused or mean what they say, and never anythi
     const damaged = bytes.subarray(0, random.int(0, 3) === 0 ? random.int(0, bytes.length) : bytes.length).toString();
     for (const parse of [parseFromWorker, parseFromControl]) {
       try {
-        assert.ok(["hello", "progress", "assign", "release", "token"].includes(parse(damaged).kind));
+        assert.ok(
+          ["hello", "progress", "packaging", "assign", "release", "token", "drop"].includes(parse(damaged).kind),
+        );
       } catch (error) {
         assert.equal((error as { code?: string }).code, "api.bad_request", String(error));
       }
