@@ -4,13 +4,15 @@ import { test } from "node:test";
 import { systemClock } from "#base/clock.ts";
 import { silentLog } from "#base/log.ts";
 import { seededRandom } from "#base/random.ts";
+import { SEGMENT_END } from "#media/cmaf/segment-end.ts";
 import { plannedParts, renditionOf } from "#modules/origin/planned-parts.ts";
 import { RATE, TestHouse, type TestSession, until } from "#modules/origin/testing/harness.ts";
 import type { CmafSink, CmafTrackSink } from "#modules/transcode/types.ts";
-import { cmafPush } from "./cmaf-push.ts";
+import { type ByteBudget, byteBudget, cmafPush } from "./cmaf-push.ts";
 
-function sinkTo(url: () => string, session: TestSession): CmafSink {
+function sinkTo(url: () => string, session: TestSession, budget?: ByteBudget): CmafSink {
   return cmafPush({
+    ...(budget ? { budget } : {}),
     originUrl: url,
     channel: session.channel.name,
     session: session.id,
@@ -181,6 +183,70 @@ test("a slow reader holds nobody up: pushes return, and what waits is bounded", 
       for (let i = 0; i < 40; i += 1) track.push({ ...part, startTicks: i * RATE.den });
     };
     assert.throws(tooMuch, { code: "network.unreachable" });
+  } finally {
+    sink.close();
+    fake.close();
+    await house.stop();
+  }
+});
+
+test("sessions of one process share a bound, and one that leaves gives its bytes back", {
+  timeout: 20_000,
+}, async () => {
+  const house = await new TestHouse().start();
+  const session = house.session("s1");
+  await session.open();
+  const fake = await fakeOrigin(() => {}); // takes the connection, reads nothing
+  const budget = byteBudget(1000);
+  const [first, second] = [sinkTo(() => fake.url, session, budget), sinkTo(() => fake.url, session, budget)];
+  try {
+    const [one, other] = [first, second].map((sink) => sink.track("v360", "video", 0, session.init("v360")));
+    const part = { startTicks: 0, segmentStartTicks: 0, lastOfSegment: false, newestArrivedNs: 0n };
+    one!.push({ ...part, bytes: Buffer.alloc(600) });
+    assert.throws(() => other!.push({ ...part, bytes: Buffer.alloc(600) }), { code: "network.unreachable" });
+    other!.push({ ...part, bytes: Buffer.alloc(400) });
+    first.close();
+    assert.equal(budget.bytes, 400);
+    other!.push({ ...part, startTicks: RATE.den, bytes: Buffer.alloc(600) });
+    second.close();
+    assert.equal(budget.bytes, 0);
+  } finally {
+    first.close();
+    second.close();
+    fake.close();
+    await house.stop();
+  }
+});
+
+test("what is stored is given back as well; the last part of a segment says that it is", {
+  timeout: 20_000,
+}, async () => {
+  const house = await new TestHouse().start();
+  const session = house.session("s1");
+  await session.open();
+  const sent: Buffer[] = [];
+  const fake = await fakeOrigin((request, response) => {
+    response.writeHead(200, { "content-type": "application/x-ndjson" });
+    request.on("data", (bytes: Buffer) => sent.push(bytes));
+    request.on("end", () => response.end(`{"stored":{"start":${9 * RATE.den}}}\n`));
+  });
+  const budget = byteBudget(1e6);
+  const sink = sinkTo(() => fake.url, session, budget);
+  try {
+    const init = session.init("v360");
+    const track = sink.track("v360", "video", 0, init);
+    const parts = [false, true].map((lastOfSegment, i) => {
+      const startTicks = i * RATE.den;
+      return { startTicks, segmentStartTicks: 0, bytes: Buffer.alloc(100, i + 1), lastOfSegment, newestArrivedNs: 0n };
+    });
+    for (const part of parts) track.push(part);
+    assert.equal(budget.bytes, 200);
+    track.end();
+    await sink.drained(5000);
+    assert.equal(budget.bytes, 0);
+    const bytes = Buffer.concat(sent);
+    assert.equal(bytes.indexOf(SEGMENT_END), bytes.length - 100 - SEGMENT_END.length, "before the last part alone");
+    assert.deepEqual(bytes.subarray(-100), parts[1]!.bytes);
   } finally {
     sink.close();
     fake.close();
