@@ -82,9 +82,9 @@ export class ControlMemory {
     }
   }
 
-  /** A packager broke. @param sessions that it had and that need it */
-  countPackagerFailure(sessions: readonly string[], nowMs: number): void {
-    this.packagerFailuresMs = addFailure(this.packagerFailuresMs, nowMs);
+  /** A packager broke. @param sessions that it had and that need it; `pooled`: it made nothing of any */
+  countPackagerFailure(sessions: readonly string[], pooled: boolean, nowMs: number): void {
+    if (pooled) this.packagerFailuresMs = addFailure(this.packagerFailuresMs, nowMs);
     this.countFailure(sessions, false, nowMs);
   }
 

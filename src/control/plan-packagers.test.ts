@@ -68,7 +68,11 @@ function decide(change: Partial<World>): Action[] {
 }
 
 /** "package p s1", "remove-packager p lost s1" */
-const words = (change: Partial<World>) => decide(change).map((action) => Object.values(action).flat().join(" "));
+const words = (change: Partial<World>) =>
+  decide(change).map((action) => {
+    const { pooled: _, ...shown } = action as Action & { pooled?: boolean };
+    return Object.values(shown).flat().join(" ");
+  });
 
 test("one runs while any channel copies, and none is started without that", () => {
   assert.deepEqual(words({}), ["start-packager pack0"]);
@@ -174,6 +178,14 @@ test("starts that hang are replaced, and not in a hot loop", () => {
   assert.deepEqual(at("starting", 15_001), ["remove-packager p stuck", "start-packager pack0"]);
   assert.deepEqual(at("ready", 5001), ["remove-packager p mute", "start-packager pack0"]);
   assert.deepEqual(at("ready", 5001, 20_000), ["remove-packager p mute"], "the second in a row waits");
+});
+
+test("one that is killed while it works is replaced at once, however often", () => {
+  const sessions = [session("s")];
+  const change = { sessions, running: [], packagerFailuresMs: [NOW - 20_000] };
+  const started = (own: PackagerState) => words({ ...change, packagers: [own] }).includes("start-packager pack0");
+  assert.ok(started(packager("p", [held("s")])));
+  assert.ok(!started(packager("p", [held("s", { frame: null })])), "that it made nothing counts");
 });
 
 test("no packager takes two suspects: who kills it must not end the others", () => {

@@ -37,7 +37,8 @@ export type PackagerAction =
   | Readonly<{ do: "package"; packager: string; session: string }>
   | Readonly<{ do: "drop"; packager: string; session: string; why: Why }>
   | Readonly<{ do: "start-packager"; id: string }>
-  | Readonly<{ do: "remove-packager"; id: string; why: Why; charged: readonly string[] }>;
+  /** `charged`: the sessions that suffered from it. `pooled`: it made nothing of any, so the next start waits. */
+  | Readonly<{ do: "remove-packager"; id: string; why: Why; charged: readonly string[]; pooled: boolean }>;
 
 type Serving = { id: string; sessions: Map<string, PackagedSession>; suspects: number };
 
@@ -66,11 +67,11 @@ export function planPackagers(world: World, needed: readonly SessionState[]): Ac
     ...given.fail.map((session): Action => ({ do: "fail", session })),
     ...given.assigned,
     ...drop,
-    ...broken.map(({ id, why, sessions }): Action => {
+    ...broken.map(({ id, why, sessions, pooled }): Action => {
       const charged = sessions.filter((session) => neededIds.has(session));
-      return { do: "remove-packager", id, why, charged };
+      return { do: "remove-packager", id, why, charged, pooled };
     }),
-    ...start(world, given.unplaced, alive, coming, broken.length),
+    ...start(world, given.unplaced, alive, coming, broken.filter(({ pooled }) => pooled).length),
     ...tooMuch(world, alive, given.assigned),
   ];
 }
@@ -80,7 +81,7 @@ function sortPackagers(world: World) {
   const said = new Map(world.packagers.map((packager) => [packager.id, packager]));
   const alive: PackagerState[] = [];
   const coming: string[] = [];
-  const broken: { id: string; why: Why; sessions: string[] }[] = [];
+  const broken: { id: string; why: Why; sessions: string[]; pooled: boolean }[] = [];
   for (const id of [...new Set([...running.keys(), ...said.keys()])].sort(byAge(running))) {
     const packager = said.get(id);
     const why = whyBroken(
@@ -88,7 +89,9 @@ function sortPackagers(world: World) {
       packager && { ...packager, phase: "running" },
       world.nowMs,
     );
-    if (why !== null) broken.push({ id, why, sessions: packager?.sessions.map(({ session }) => session) ?? [] });
+    const sessions = packager?.sessions ?? [];
+    const pooled = sessions.every(({ frame }) => frame === null);
+    if (why !== null) broken.push({ id, why, sessions: sessions.map(({ session }) => session), pooled });
     else if (packager) alive.push(packager);
     else coming.push(id);
   }
@@ -171,5 +174,5 @@ function tooMuch(world: World, alive: readonly PackagerState[], assigned: readon
   const isAnyLeft = idle.length < alive.length;
   return idle
     .slice(world.copies && !isAnyLeft ? 1 : 0)
-    .map(({ id }): Action => ({ do: "remove-packager", id, why: "surplus", charged: [] }));
+    .map(({ id }): Action => ({ do: "remove-packager", id, why: "surplus", charged: [], pooled: false }));
 }

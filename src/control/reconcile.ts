@@ -69,6 +69,8 @@ export type ReconcilerDeps = Readonly<{
   onDeed: (deed: Deed) => void;
 }>;
 
+type RemovePackager = Extract<Action, { do: "remove-packager" }>;
+
 export interface Reconciler {
   pass(): Promise<void>;
   /** What placement listed last. */
@@ -182,7 +184,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
         startedPackagers += 1;
         return start(action.id, "package", PACKAGER_SPEC);
       case "remove-packager":
-        return removePackager(action.id, action.why, action.charged);
+        return removePackager(action);
       case "start-source":
         return startSource(action.id);
       case "remove-source":
@@ -262,11 +264,11 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     deps.onDeed({ deed: "worker.dropped", worker: packager, session, why, detail });
   }
 
-  async function removePackager(id: string, why: Why, charged: readonly string[]): Promise<void> {
+  async function removePackager({ id, why, charged, pooled }: RemovePackager): Promise<void> {
     await placement.remove(id);
     workers.forget(id);
     packaging.forget(id);
-    if (why !== "surplus") memory.countPackagerFailure(charged, clock.monotonicMs());
+    if (why !== "surplus") memory.countPackagerFailure(charged, pooled, clock.monotonicMs());
     deps.onDeed({ deed: "worker.gone", worker: id, session: null, why, detail: null });
   }
 
