@@ -8,7 +8,7 @@ import { describe, PlatformError, type Problem, toProblem } from "#base/errors.t
 import type { Log } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import { asSchema, pathText, type Wrong, wrongFields } from "#base/schema.ts";
-import type { Channels } from "#control/channels.ts";
+import type { Channels, StoredChannel } from "#control/channels.ts";
 import type { Control } from "#control/control.ts";
 import type { HttpHandler } from "#platform/network/http.ts";
 import type { Exposition } from "#platform/telemetry/telemetry.ts";
@@ -157,7 +157,7 @@ function wholeState(control: Control, channels: Channels, status: () => object) 
   const sessions = control.sessions();
   return {
     status: status(),
-    channels: channels.list().map((entry) => channelView(entry)),
+    channels: channels.list().map((entry) => ({ ...channelView(entry), ...inputsOf(control, entry) })),
     sessions: [
       ...sessions.filter(({ state }) => !over(state)),
       ...sessions.filter(({ state }) => over(state)).slice(0, ENDED_IN_STATE_MAX),
@@ -165,6 +165,17 @@ function wholeState(control: Control, channels: Channels, status: () => object) 
     workers: control.workers(),
     refusals: control.refusals().slice(0, ENDED_IN_STATE_MAX),
   };
+}
+
+/** How its inputs are doing, without their counters: these change all the time, and each change is another state. */
+function inputsOf(control: Control, { channel }: StoredChannel) {
+  if (channel.inputs.length === 0) return {};
+  const inputStates = control.inputs(channel.name).map((input) => {
+    if (input.kind === "pull") return { kind: input.kind, url: input.url, state: input.state, detail: input.detail };
+    const { kind, host, port, state, error, remote } = input;
+    return { kind, host, port, state, detail: error?.message ?? remote };
+  });
+  return { inputStates };
 }
 
 /** Wrong fields of a request, for the problem's `errors`. */

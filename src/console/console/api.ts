@@ -34,7 +34,38 @@ export type Session = {
   error?: string | null;
 };
 
-export type Channel = { name: string; origin?: string; ladder?: unknown; rtmpPath?: string | null };
+export type Rung = { height?: number; bitrateKbps?: number; copy?: true };
+export type Input = { kind: string; port?: number; group?: string; host?: string; url?: string; onDemand?: boolean };
+export type InputState = { kind: string; port?: number; url?: string | null; state: string; detail?: string | null };
+export type Key = {
+  name: string;
+  /** Only in the answer that made it. */
+  key?: string;
+  createdAt?: string | null;
+  expiresAt?: string | null;
+  lastUsedAt?: string | null;
+  previousUntil?: string | null;
+};
+
+export type Channel = {
+  name: string;
+  origin?: string;
+  readOnly?: boolean;
+  revision?: string;
+  ladder?: string | Rung[];
+  copyFallback?: string;
+  gopSeconds?: number | null;
+  segmentSeconds?: number;
+  partSeconds?: number;
+  windowSegments?: number;
+  lossGraceSeconds?: number;
+  endGraceSeconds?: number;
+  rtmpPath?: string | null;
+  inputs?: Input[];
+  inputStates?: InputState[];
+  limits?: { bitrateKbps?: number | null; height?: number | null; durationSeconds?: number | null };
+  keys?: Key[];
+};
 export type Worker = {
   id: string;
   role?: string;
@@ -82,8 +113,9 @@ export class ApiError extends Error {
 
 const TIMEOUT_MS = 8000;
 
-/** @throws ApiError when it answered with an error; TypeError or a DOMException when it did not answer */
-export async function ask<T>(path: string, method = "GET", body?: unknown): Promise<T> {
+/** @param revision what the thing was when it was read: if it is another by now, nothing happens (412)
+ *  @throws ApiError when it answered with an error; TypeError or a DOMException when it did not answer */
+export async function ask<T>(path: string, method = "GET", body?: unknown, revision?: string): Promise<T> {
   const value = token.get();
   const response = await fetch(path, {
     method,
@@ -92,6 +124,7 @@ export async function ask<T>(path: string, method = "GET", body?: unknown): Prom
     headers: {
       ...(value === null ? {} : { authorization: `Bearer ${value}` }),
       ...(body === undefined ? {} : { "content-type": "application/json" }),
+      ...(revision === undefined ? {} : { "if-match": `"${revision}"` }),
     },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });

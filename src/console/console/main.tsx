@@ -3,10 +3,11 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import "../shared/theme.css";
 import "./console.css";
 import { EMPTY } from "./api.ts";
+import { Channels } from "./channels-panel.tsx";
 import { type Feed, type Link, openFeed } from "./feed.ts";
 import { PublishBox } from "./publish-box.tsx";
 import { SessionCard } from "./session-card.tsx";
-import { Channels, Refusals, Workers } from "./tables.tsx";
+import { Refusals, Workers } from "./tables.tsx";
 import { TokenPrompt } from "./token-prompt.tsx";
 
 const ENDED_SHOWN_MAX = 5;
@@ -93,7 +94,7 @@ function Content(props: { feed: Feed; now: number; onDenied: () => void; loaded:
         )}
       </div>
       <div class="column">
-        <Channels channels={state.channels} sessions={state.sessions} />
+        <Channels channels={state.channels} sessions={state.sessions} onDenied={props.onDenied} />
         <PublishBox status={state.status} />
         <Workers workers={state.workers} sessions={state.sessions} />
         <Refusals refusals={state.refusals} />

@@ -1,6 +1,7 @@
 // How to publish, as lines to paste. The key is never sent by the server: whoever has it types it in, and it stays in
 // this page's memory.
 import { useState } from "preact/hooks";
+import { CopyButton } from "./clipboard.tsx";
 
 export function PublishBox({ status }: { status: Record<string, unknown> }) {
   const [channel, setChannel] = useState("studio");
@@ -61,38 +62,12 @@ function rtmpPort(status: Record<string, unknown>): number {
 }
 
 function CopyLine({ label, text, hidden }: { label: string; text: string; hidden: string }) {
-  const [copied, setCopied] = useState(false);
-  const copy = async () => {
-    if (!(await toClipboard(text))) return;
-    setCopied(true);
-    setTimeout(() => setCopied(false), 1500);
-  };
   const shown = hidden === "KEY" ? text : text.replaceAll(hidden, "••••••");
   return (
     <div class="copy">
       <span class="copy-label">{label}</span>
       <code>{shown}</code>
-      <button type="button" class="button" onClick={copy} aria-label={`Copy: ${label}`}>
-        {copied ? "Copied" : "Copy"}
-      </button>
+      <CopyButton text={text} label={label} />
     </div>
   );
-}
-
-/** The clipboard's own API exists only on secure origins; a console on a LAN address has none. */
-async function toClipboard(text: string): Promise<boolean> {
-  if (navigator.clipboard) {
-    const done = await navigator.clipboard.writeText(text).then(
-      () => true,
-      () => false, // denied: the old way below still works after a click
-    );
-    if (done) return true;
-  }
-  const area = document.createElement("textarea");
-  area.value = text;
-  document.body.append(area);
-  area.select();
-  const done = document.execCommand("copy");
-  area.remove();
-  return done;
 }

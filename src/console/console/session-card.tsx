@@ -1,7 +1,8 @@
-import { useState } from "preact/hooks";
 import { bytes, duration, milliseconds, rate } from "../shared/format.ts";
-import { ApiError, ask, type Session, type Track } from "./api.ts";
+import type { Session, Track } from "./api.ts";
+import { ConfirmButton } from "./confirm-button.tsx";
 import { LatencyGraph, partAge } from "./latency-graph.tsx";
+import { useRequest } from "./request.ts";
 import { StateBadge } from "./state-badge.tsx";
 
 /** Counters that are worth a word only when they are not zero. */
@@ -23,7 +24,7 @@ export function SessionCard({ session, now, onDenied }: { session: Session; now:
         </h3>
         <StateBadge state={session.state} />
         <span class="spacer" />
-        {running && <StopButton session={session} onDenied={onDenied} />}
+        {running && <Orders session={session} onDenied={onDenied} />}
       </header>
       <dl class="facts">
         <Fact name="Input" value={inputText(session)} />
@@ -94,31 +95,31 @@ function Renditions({ session }: { session: Session }) {
   );
 }
 
-/** The first press asks, the second does it: a stopped session is off the air. */
-function StopButton({ session, onDenied }: { session: Session; onDenied: () => void }) {
-  const [asked, setAsked] = useState(false);
-  const [error, setError] = useState<string | null>(null);
-  const stop = async () => {
-    if (!asked) return setAsked(true);
-    setAsked(false);
-    try {
-      await ask(`/api/v1/sessions/${encodeURIComponent(session.id)}/stop`, "POST");
-      setError(null);
-    } catch (failure) {
-      if (failure instanceof ApiError && failure.status === 401) onDenied();
-      else setError(failure instanceof Error ? failure.message : String(failure));
-    }
-  };
+const ORDERS = [
+  { what: "kick", word: "Kick", question: "Disconnect it?", title: "its publisher is disconnected; the session waits" },
+  { what: "stop", word: "Stop", question: "Really stop?", title: "it ends" },
+] as const;
+
+function Orders({ session, onDenied }: { session: Session; onDenied: () => void }) {
+  const request = useRequest(onDenied);
   return (
     <>
-      {error !== null && (
+      {request.error !== null && (
         <span class="warn" role="alert">
-          {error}
+          {request.error}
         </span>
       )}
-      <button type="button" class={asked ? "button danger" : "button"} onClick={stop} onBlur={() => setAsked(false)}>
-        {asked ? "Really stop?" : "Stop"}
-      </button>
+      {ORDERS.filter(({ what }) => what === "stop" || session.state === "live" || session.state === "starting").map(
+        ({ what, word, question, title }) => (
+          <ConfirmButton
+            key={what}
+            word={word}
+            question={question}
+            label={`${word} ${session.channel}: ${title}`}
+            onConfirm={() => request.send(`/api/v1/sessions/${encodeURIComponent(session.id)}/${what}`, "POST")}
+          />
+        ),
+      )}
     </>
   );
 }

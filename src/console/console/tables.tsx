@@ -1,43 +1,6 @@
-// Channels, workers and refusals: plain tables, one row each.
-import type { Channel, Refusal, Session, Worker } from "./api.ts";
+// Workers and refusals: plain tables, one row each.
+import type { Refusal, Session, Worker } from "./api.ts";
 import { StateBadge } from "./state-badge.tsx";
-
-/** Newest session that is not over; else nothing streams on it. */
-function stateOf(channel: string, sessions: Session[]): string {
-  const open = sessions.filter((session) => session.channel === channel);
-  const running = open.find((session) => !["ended", "failed"].includes(session.state));
-  return running?.state ?? "idle";
-}
-
-export function Channels({ channels, sessions }: { channels: Channel[]; sessions: Session[] }) {
-  return (
-    <section class="panel" aria-labelledby="channels">
-      <h2 id="channels">Channels</h2>
-      {channels.length === 0 ? (
-        <p class="empty">None yet: the first publish makes one.</p>
-      ) : (
-        <ul class="channels">
-          {channels.map((channel) => (
-            <li key={channel.name}>
-              <a href={`/watch/${encodeURIComponent(channel.name)}`}>{channel.name}</a>
-              <span class="dim ladder">{ladderText(channel.ladder)}</span>
-              <span class="spacer" />
-              <StateBadge state={stateOf(channel.name, sessions)} />
-              <a class="button" href={`/watch/${encodeURIComponent(channel.name)}`}>
-                Watch
-              </a>
-            </li>
-          ))}
-        </ul>
-      )}
-    </section>
-  );
-}
-
-function ladderText(ladder: unknown): string {
-  if (Array.isArray(ladder)) return ladder.map((rung: { height?: number }) => `${rung.height}p`).join(" ");
-  return ladder === "auto" ? "automatic ladder" : String(ladder ?? "");
-}
 
 export function Workers({ workers, sessions }: { workers: Worker[]; sessions: Session[] }) {
   const workOf = ({ role, session: id }: Worker) =>
