@@ -66,8 +66,16 @@ test("a question is signed, asked once for equal ones at a time and for a while,
 test("a no is told in the customer's words, in one line; a failure does what is configured and is not remembered", async () => {
   const refusing = asker(async () => ({ status: 403, body: '{"message":"Your\\nplan\\u0007 has ended."}' }));
   assert.deepEqual(await codeOf(refusing.asker.ask(question)), ["publish.hook_refused", "Your plan has ended."]);
-  const plain = asker(async () => ({ status: 401, body: "x".repeat(1000) }));
-  assert.equal(((await codeOf(plain.asker.ask(question))) as string[])[1]!.length, 200);
+  const long = asker(async () => ({ status: 401, body: JSON.stringify({ message: "\u{1f3a5}".repeat(1000) }) }));
+  assert.equal(((await codeOf(long.asker.ask(question))) as string[])[1], "\u{1f3a5}".repeat(200));
+  for (const body of ["<h1>404</h1><address>proxy.internal", '{"message":7}', "null", '{"error":"db.internal"}', ""]) {
+    const page = asker(async () => ({ status: 404, body }));
+    assert.deepEqual(
+      await codeOf(page.asker.ask(question)),
+      ["publish.hook_refused", "You may not publish to this channel."],
+      "what others wrote stays with the operator",
+    );
+  }
   let calls = 0;
   const broken: Post = async () => {
     calls += 1;
@@ -80,6 +88,38 @@ test("a no is told in the customer's words, in one line; a failure does what is 
   const open = asker(broken, { onFailure: "allow" });
   for (let i = 0; i < 2; i += 1) assert.equal(await open.asker.ask(question), null);
   assert.equal(calls, 4);
+});
+
+test("an answer that is broken JSON or a redirect counts as none; a word like OK changes nothing", async () => {
+  for (const answer of [
+    { status: 200, body: '{"limits":{"height":72' },
+    { status: 302, body: "" },
+    { status: 101, body: "" },
+  ])
+    for (const onFailure of ["refuse", "allow"] as const) {
+      const { asker: hooked } = asker(async () => answer, { onFailure });
+      const outcome = await codeOf(hooked.ask(question));
+      assert.equal((outcome as string[] | null)?.[0] ?? null, onFailure === "allow" ? null : "publish.unavailable");
+    }
+  for (const body of ["OK", "", "null", "[1]", "  "])
+    assert.equal(await asker(async () => ({ status: 200, body })).asker.ask(question), null);
+});
+
+test("a hook that is slow for one holds up nobody else; two hundred questions are open at most", async () => {
+  const release: (() => void)[] = [];
+  const { asker: hooked } = asker(async (_, body) => {
+    if (JSON.parse(body).channel !== "quick") await new Promise<void>((resolve) => release.push(resolve));
+    return { status: 200, body: "" };
+  });
+  const slow = Array.from({ length: 199 }, (_, i) => hooked.ask({ ...question, channel: `slow${i}` }));
+  assert.equal(await hooked.ask({ ...question, channel: "quick" }), null);
+  slow.push(hooked.ask({ ...question, channel: "slow199" }), hooked.ask({ ...question, channel: "slow199" }));
+  const [code] = (await codeOf(hooked.ask({ ...question, channel: "one-more" }))) as string[];
+  assert.equal(code, "publish.unavailable");
+  for (const answer of release) answer();
+  assert.deepEqual(new Set(await Promise.all(slow)), new Set([null]));
+  assert.equal(release.length, 200, "the same question twice was one");
+  assert.equal(await hooked.ask({ ...question, channel: "quick" }), null);
 });
 
 test("nginx's form, with the key where the other side judges it", async () => {

@@ -1,5 +1,6 @@
 // Asks a customer's own server whether a publisher may publish. Its answer counts for a while for the same question, equal
 // questions at one time are one, and a server that is slow or away costs the publishers that it is asked about and no other.
+import { createHash } from "node:crypto";
 import type { Clock } from "#base/clock.ts";
 import { describe, PlatformError } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
@@ -73,21 +74,26 @@ export function createPublishAsker(deps: { clock: Clock; log: Log; hook: Publish
     throw new PlatformError("publish.unavailable", "It cannot be found out whether you may publish; try again.");
   }
 
+  function forget(name: string, entry: Known): void {
+    if (known.get(name) === entry) known.delete(name);
+  }
+
   return {
     keys: hook.keys,
     async ask(question) {
       const nowMs = clock.monotonicMs();
-      const name = JSON.stringify({ ...question, remote: question.remote.replace(/:\d+$/, "") });
+      const name = nameOf(question);
       let entry = known.get(name);
-      if (!entry || entry.untilMs < nowMs) {
+      if (!entry || entry.untilMs <= nowMs) {
+        known.delete(name); // so that it counts as the newest
         const fresh: Known = { verdict: judgeOrFail(question), untilMs: Number.POSITIVE_INFINITY };
         known.set(name, fresh);
         fresh.verdict.then(
           (verdict) => {
-            if (verdict === UNJUDGED) known.delete(name);
+            if (verdict === UNJUDGED) forget(name, fresh);
             else fresh.untilMs = clock.monotonicMs() + hook.cacheSeconds * 1000;
           },
-          () => known.get(name) === fresh && known.delete(name),
+          () => forget(name, fresh),
         );
         for (const oldest of known.keys()) {
           if (known.size <= KNOWN_MAX) break;
@@ -102,6 +108,15 @@ export function createPublishAsker(deps: { clock: Clock; log: Log; hook: Publish
   };
 }
 
+/** Equal for equal questions from one address, whatever its port. A digest: no key stays in memory, and a long one costs no
+ *  more than a short one. */
+function nameOf({ remote, ...question }: PublishQuestion): string {
+  const text = JSON.stringify([question, addressOf(remote)]);
+  return createHash("sha256").update(text).digest("base64");
+}
+
+const addressOf = (remote: string): string => remote.replace(/:\d+$/, "");
+
 function jsonOf({ key, ...question }: PublishQuestion, nowSeconds: number): { body: string; type: string } {
   const at = new Date(nowSeconds * 1000).toISOString();
   const body = JSON.stringify({ at, ...question, ...(key === null ? {} : { key }) });
@@ -111,35 +126,34 @@ function jsonOf({ key, ...question }: PublishQuestion, nowSeconds: number): { bo
 /** As nginx's RTMP module posts it. Source: github.com/arut/nginx-rtmp-module/wiki/Directives, on_publish */
 function formOf({ channel, remote, key, rtmpPath }: PublishQuestion): { body: string; type: string } {
   const [app = "live", ...name] = rtmpPath?.split("/") ?? ["live", channel];
-  const addr = remote.replace(/:\d+$/, "");
-  const form = new URLSearchParams({ app, addr, call: "publish", name: name.join("/") || channel, type: "live" });
+  const form = new URLSearchParams({ app, addr: addressOf(remote), call: "publish", name: name.join("/") || channel, type: "live" });
   if (key !== null) form.set("key", key);
   return { body: form.toString(), type: "application/x-www-form-urlencoded" };
 }
 
-/** An empty body, or one that is no JSON object, changes nothing. */
+/** An empty body, or a word like "OK", changes nothing.
+ *  @throws PlatformError network.unreachable when a JSON object was meant: it may hold a limit, so it is not passed over */
 function overridesIn(body: string): unknown {
-  try {
-    const value: unknown = JSON.parse(body);
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? value : null;
-  } catch {
-    return null;
-  }
+  const value = jsonIn(body);
+  if (value === undefined && body.trimStart().startsWith("{"))
+    throw new PlatformError("network.unreachable", "the publish hook answered JSON that cannot be read");
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? value : null;
 }
 
-/** Words of the customer's for the publisher: one line, no control characters. */
+/** Words of the customer's for the publisher: one line, nothing that a terminal obeys. Only those of `message`: a page
+ *  that some proxy wrote tells more than a publisher may know. */
 function messageIn(body: string): string {
-  let words = body;
-  try {
-    const value: unknown = JSON.parse(body);
-    const message = (value as { message?: unknown } | null)?.message;
-    words = typeof message === "string" ? message : "";
-  } catch {
-    // a text
-  }
-  const plain = words
-    .replaceAll(/[\s\p{Cc}]+/gu, " ")
-    .trim()
-    .slice(0, MESSAGE_CHARS_MAX);
+  const message = (jsonIn(body) as { message?: unknown } | null | undefined)?.message;
+  const line = (typeof message === "string" ? message : "").replaceAll(/[\s\p{Cc}\p{Cf}\p{Cs}]+/gu, " ").trim();
+  const plain = [...line].slice(0, MESSAGE_CHARS_MAX).join("");
   return plain === "" ? "You may not publish to this channel." : plain;
+}
+
+/** @returns undefined when it is no JSON */
+function jsonIn(body: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch {
+    return undefined;
+  }
 }
