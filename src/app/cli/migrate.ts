@@ -50,7 +50,7 @@ function read(path: string): string {
 
 function write(path: string, text: string, force: boolean): void {
   try {
-    writeFileSync(path, text, { flag: force ? "w" : "wx" });
+    writeFileSync(path, text, { flag: force ? "w" : "wx", mode: 0o600 }); // it holds keys
   } catch (cause) {
     const exists = (cause as NodeJS.ErrnoException).code === "EEXIST";
     const why = exists ? "is there already: --force overwrites it" : `cannot be written: ${(cause as Error).message}`;

@@ -2,7 +2,9 @@
 // Source: mediamtx.yml of the project's distribution, which documents each setting
 import { parseDocument } from "yaml";
 import { PlatformError } from "#base/errors.ts";
-import { type ChannelEntry, channelNameOf, type Note, type Outcome, window } from "./outcome.ts";
+import { ffmpegLadder } from "./ffmpeg-ladder.ts";
+import { mediaMtxUsers, type UserKeys } from "./mediamtx-users.ts";
+import { type ChannelEntry, channelNameOf, isHookAddress, type Note, type Outcome, window } from "./outcome.ts";
 
 type Settings = Readonly<Record<string, unknown>>;
 
@@ -21,8 +23,17 @@ const PATH_WHY: readonly [RegExp, string][] = [
   ],
 ];
 const PATH_FINE = new Set(["name", "source", "sourceOnDemand", "publishUser", "publishPass", "sourceFingerprint"]);
+/** What needs no counterpart, and what is told elsewhere. */
 const FINE =
-  /^(log|api|metrics|pprof|playback|rtsp|hls|webrtc|srt|rtmp|readTimeout|writeTimeout|writeQueueSize|udp|multicast|paths|pathDefaults|auth|externalAuthenticationURL)/;
+  /^(log|api|metrics|pprof|hls|rtmp|readTimeout|writeTimeout|writeQueueSize|udp|multicast|paths$|pathDefaults$|auth|externalAuthenticationURL$)/;
+/** Doors that are open there unless they are closed: one word for all settings of each. */
+const DOORS: readonly [name: string, why: string][] = [
+  ["rtsp", "RTSP is not served: publish by RTMP, MPEG-TS or CMAF, or let it be pulled (inputs)"],
+  ["srt", "SRT is not served: publish by RTMP, MPEG-TS or CMAF"],
+  ["webrtc", "WebRTC is not served: publish by RTMP, MPEG-TS or CMAF"],
+  ["moq", "MoQ is not served"],
+  ["playback", "nothing is recorded as files; the live window is kept"],
+];
 
 /** @param file for messages @param secret of the hook, when there is one
  *  @throws PlatformError config.invalid */
@@ -34,11 +45,15 @@ export function fromMediaMtx(text: string, file: string, secret: string): Outcom
   if (!isSettings(config)) throw new PlatformError("config.invalid", `${file} holds no settings.`);
   const notes: Note[] = [];
   const note = (what: string, why: string) => void notes.push({ where: file, what, why });
-  for (const name of Object.keys(config)) if (!FINE.test(name)) note(name, "it is not known");
+  const names = Object.keys(config);
+  const isDoor = (name: string) => DOORS.some(([door]) => name.startsWith(door));
+  for (const name of names) if (!FINE.test(name) && !isDoor(name)) note(name, "it is not known");
+  for (const [door, why] of DOORS)
+    if (config[door] !== false && names.some((name) => name.startsWith(door))) note(door, why);
   const lengths = lengthsOf(config, note);
-  const channels = channelsOf(config, lengths, note);
-  const rtmpPort = portOf(config.rtmpAddress);
   const hooks = hooksOf(config, secret, note);
+  const channels = channelsOf(config, lengths, hooks === null ? mediaMtxUsers(config, note) : () => [], note);
+  const rtmpPort = portOf(config.rtmpAddress);
   return {
     config: { ...(rtmpPort === null || rtmpPort === 1935 ? {} : { rtmpPort }), ...(hooks ? { hooks } : {}), channels },
     notes,
@@ -58,36 +73,58 @@ function lengthsOf(config: Settings, note: Noter) {
   return { ...lengths, partSeconds };
 }
 
-function channelsOf(config: Settings, lengths: ReturnType<typeof lengthsOf>, note: Noter): ChannelEntry[] {
+function channelsOf(
+  config: Settings,
+  lengths: ReturnType<typeof lengthsOf>,
+  users: UserKeys,
+  note: Noter,
+): ChannelEntry[] {
   const paths = isSettings(config.paths) ? config.paths : {};
   const defaults = isSettings(config.pathDefaults) ? config.pathDefaults : {};
   const taken = new Set<string>();
-  return Object.entries(paths).flatMap(([name, own]): ChannelEntry[] => {
-    const settings: Settings = { ...defaults, ...(isSettings(own) ? own : {}) };
+  return Object.entries(paths).flatMap(([name, given]): ChannelEntry[] => {
+    const settings: Settings = { ...defaults, ...(isSettings(given) ? given : {}) };
     if (name === "all" || name === "all_others" || name.startsWith("~")) {
       note(`paths: ${name}`, "a pattern for any name: channels are made by their first publish here (autoCreate)");
       return [];
     }
+    const ladder = ladderOf(settings);
     for (const setting of Object.keys(settings)) {
       if (PATH_FINE.has(setting)) continue;
+      if (ladder !== null && setting === ladder.from) {
+        note(`paths: ${name}: ${setting}`, "the ladder is made by the platform itself (see ladder)");
+        continue;
+      }
       note(`paths: ${name}: ${setting}`, PATH_WHY.find(([pattern]) => pattern.test(setting))?.[1] ?? "it is not known");
     }
     const channel = channelNameOf(name, taken);
     taken.add(channel);
     const inputs = pullOf(name, settings, note);
-    const keys = keysOf(name, settings, note);
+    const own = keysOf(name, settings, note);
+    const keys = [...own, ...users(name).filter((user) => own.every((key) => key.name !== user.name))];
     return [
       {
         name: channel,
         ...(name.includes("/") && /^[^/?#\s]{1,100}(\/[^/?#\s]{1,100}){1,7}$/.test(name) ? { rtmpPath: name } : {}),
-        ladder: "passthrough",
-        copyFallback: "transcode",
+        ladder: ladder?.ladder ?? "passthrough",
+        ...(ladder === null || ladder.ladder.some((rung) => "copy" in rung) ? { copyFallback: "transcode" } : {}),
         ...lengths,
         ...(inputs.length > 0 ? { inputs } : {}),
         ...(keys.length > 0 ? { keys } : {}),
       },
     ];
   });
+}
+
+/** MediaMTX hands on what it gets, unless a command makes renditions of it. */
+function ladderOf(settings: Settings) {
+  for (const from of ["runOnReady", "runOnPublish", "runOnInit", "runOnDemand"]) {
+    const command = settings[from];
+    const words = typeof command === "string" ? (command.match(/"[^"]*"|'[^']*'|[^\s"']+/g) ?? []) : [];
+    const found = ffmpegLadder(words.map((word) => word.replaceAll(/^["']|["']$/g, "")));
+    if (found !== null && found.ladder.length > 0 && found.unsure === 0) return { from, ladder: [...found.ladder] };
+  }
+  return null;
 }
 
 function pullOf(name: string, { source, sourceOnDemand }: Settings, note: Noter) {
@@ -116,12 +153,17 @@ function keysOf(name: string, { publishUser, publishPass }: Settings, note: Note
 }
 
 function hooksOf(config: Settings, secret: string, note: Noter): Outcome["config"]["hooks"] | null {
-  const url = config.authHTTPAddress ?? config.externalAuthenticationURL;
-  if (Array.isArray(config.authInternalUsers) && config.authInternalUsers.length > 0)
-    note("authInternalUsers", "users become keys of channels: `continuity channels keys NAME add`");
-  if (typeof url !== "string" || !/^https?:\/\//.test(url)) return null;
-  note("authHTTPAddress", "hooks.publish asks it with another body, and only about publishers");
-  return { publish: { url, secret } };
+  if (config.authMethod === "jwt") note("authMethod: jwt", "tokens of others are not taken; channels have keys");
+  const asked = config.authMethod === "http" ? config.authHTTPAddress : undefined;
+  const url = asked ?? config.externalAuthenticationURL; // the second one's name before version 1.6
+  if (typeof url !== "string" || url === "") return null;
+  if (!isHookAddress(url)) {
+    note("authHTTPAddress", "hooks.publish takes an address of http or https without credentials in it");
+    return null;
+  }
+  const why = "hooks.publish asks it with another body (what was the password is `key`), and only about publishers";
+  note(asked === undefined ? "externalAuthenticationURL" : "authHTTPAddress", why);
+  return { publish: { url, secret, keys: "theirs" } };
 }
 
 const isSettings = (value: unknown): value is Settings =>

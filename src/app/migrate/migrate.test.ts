@@ -141,6 +141,58 @@ test("MediaMTX's paths become channels, their sources pulls, their passwords key
     assert.ok(told.includes(lost), `${lost} is not told in\n${told}`);
 });
 
+const MEDIAMTX_USERS = `
+authMethod: internal
+authHTTPAddress: http://localhost/left-over
+srt: no
+rtspTransports: [tcp]
+authInternalUsers:
+  - { user: any, pass: , permissions: [{ action: read }] }
+  - user: studio
+    pass: studio-pass
+    permissions: [{ action: publish, path: news }, { action: read }]
+  - { user: desk, pass: desk-pass-1, ips: [10.0.0.0/8], permissions: [{ action: publish, path: "~^sp" }] }
+  - { user: all, pass: all-pass-1, permissions: [{ action: publish }] }
+  - { user: hashed, pass: "sha256:j1tsRqDEw9xvq/D7/9tMx6Jh/jMhk3UfjwIB2f1zgMo=", permissions: [{ action: publish }] }
+  - { user: short, pass: abc, permissions: [{ action: publish }] }
+  - { user: any, permissions: [{ action: publish, path: open }] }
+paths:
+  news:
+    runOnReady: ffmpeg -i rtsp://localhost:$RTSP_PORT/$MTX_PATH -c:v libx264 -s 854x480 -b:v 900k -f rtsp "rtsp://u:p@localhost/low"
+  sport:
+    source: srt://secret:word@host:9000
+  open:
+`;
+
+test("MediaMTX's users become keys of the paths that they may publish to; commands become ladders", () => {
+  const outcome = fromMediaMtx(MEDIAMTX_USERS, "m.yml", SECRET);
+  const { config, channel } = taken(outcome);
+  const keys = (name: string) => channel(name).keys.map((key) => key.name);
+  assert.deepEqual([keys("news"), keys("sport"), keys("open")], [["studio", "all"], ["desk", "all"], ["all"]]);
+  assert.deepEqual(channel("news").channel.ladder, [{ height: 480, bitrateKbps: 900 }]);
+  assert.equal(config.hooks.publish, null, "the address is not asked there either");
+  const told = outcomeYaml(outcome, "x").match(/^#.*$/gm)!.join("\n");
+  for (const lost of [
+    "Users[4]: only a hash",
+    "Users[5]: its password",
+    "Users[6]: anybody",
+    "Users[2]: ips",
+    "rtsp: RTSP",
+  ])
+    assert.ok(told.includes(lost), `${lost} is not told in\n${told}`);
+  assert.ok(!told.includes("srt: SRT"), "that door is closed there");
+  assert.ok(!told.includes("word@") && told.includes("srt://***@host"), "credentials are not shown");
+});
+
+test("nginx: one hook for all is told to those applications that asked nobody", () => {
+  const text = "rtmp { server { application a { live on; } application b { on_publish http://h/x; } } }";
+  const outcome = fromNginxRtmp(parseNginx(text, "n"), { streams: ["a/stream-a"], secret: SECRET });
+  const { config, channel } = taken(outcome);
+  assert.equal(config.hooks.publish?.url, "http://h/x");
+  assert.deepEqual(channel("stream-a").keys, [], "the hook judges its keys as well");
+  assert.ok(outcome.notes.some(({ what, why }) => what === "application a" && /asked nobody/.test(why)));
+});
+
 test("what neither server would take is refused with its place", () => {
   const refused = (act: () => unknown) => {
     try {

@@ -4,7 +4,7 @@
 import { PlatformError } from "#base/errors.ts";
 import { ffmpegLadder } from "./ffmpeg-ladder.ts";
 import type { Directive } from "./nginx-syntax.ts";
-import { type ChannelEntry, channelNameOf, type Note, type Outcome, window } from "./outcome.ts";
+import { type ChannelEntry, channelNameOf, isHookAddress, type Note, type Outcome, window } from "./outcome.ts";
 
 type Settings = { fragmentSeconds: number; playlistSeconds: number; onPublish: string | null };
 type Hooks = NonNullable<Outcome["config"]["hooks"]>;
@@ -85,8 +85,10 @@ function channelsOf(
 ) {
   const channels: ChannelEntry[] = [];
   const taken = new Set<string>();
-  let hooks: Hooks | null = null;
   const fed = fedApplications(applications);
+  const url = applications.find(({ name, settings }) => settings.onPublish !== null && !fed.has(name))?.settings
+    .onPublish;
+  const hooks: Hooks | null = url ? { publish: { url, secret, keys: "theirs", format: "nginx-rtmp" } } : null;
   for (const application of applications) {
     const { name, settings, where } = application;
     const self = { where, name: "application", args: [name] };
@@ -97,12 +99,10 @@ function channelsOf(
       note(self, "it is fed by commands of another application: its ladder and segments are that channel's");
       continue;
     }
-    if (settings.onPublish !== null) {
-      if (hooks === null)
-        hooks = { publish: { url: settings.onPublish, secret, keys: "theirs", format: "nginx-rtmp" } };
-      else if (hooks.publish?.url !== settings.onPublish)
-        note({ where, name: "on_publish", args: [settings.onPublish] }, "there is one publish hook for all channels");
-    }
+    if (hooks !== null && settings.onPublish === null)
+      note(self, "asked nobody about its publishers; hooks.publish is asked about those of all channels");
+    else if (settings.onPublish !== null && settings.onPublish !== url)
+      note({ where, name: "on_publish", args: [settings.onPublish] }, "there is one publish hook for all channels");
     // The application that it feeds is what viewers saw: its segments count.
     const shownBy = applications.find((other) => fed.get(other.name) === name);
     const { fragmentSeconds, playlistSeconds } = (shownBy ?? application).settings;
@@ -192,10 +192,11 @@ function pullsOf({ directives }: Application, note: Noter) {
 
 function settingsOf(directives: readonly Directive[], outer: Settings): Settings {
   const value = (name: string) => directives.findLast((directive) => directive.name === name)?.args[0];
+  const onPublish = value("on_publish");
   return {
     fragmentSeconds: secondsOf(value("hls_fragment")) ?? outer.fragmentSeconds,
     playlistSeconds: secondsOf(value("hls_playlist_length")) ?? outer.playlistSeconds,
-    onPublish: value("on_publish") ?? outer.onPublish,
+    onPublish: onPublish !== undefined && isHookAddress(onPublish) ? onPublish : outer.onPublish,
   };
 }
 
@@ -204,7 +205,9 @@ function explain(directive: Directive, note: Noter): void {
   if (FINE.test(name) || isExecLadder(directive)) return;
   if (["hls_fragment", "hls_playlist_length", "pull"].includes(name)) return;
   if (name === "allow" && directive.args.join(" ") === "play all") return;
-  if (name === "on_publish")
+  if (name === "on_publish" && !isHookAddress(directive.args[0] ?? ""))
+    note(directive, "hooks.publish takes an address of http or https without credentials in it");
+  else if (name === "on_publish")
     note(
       directive,
       "hooks.publish asks it with the same form, but for tcurl, pageurl, swfurl and flashver; we sign what we ask",

@@ -47,7 +47,11 @@ function remove(value: unknown, path: Path): void {
   else delete (value as Record<string | number, unknown>)[step];
 }
 
-export const noteText = ({ where, what, why }: Note): string => `${where}: ${what}: ${why}`;
+/** Without the credentials of addresses: this is shown on terminals. */
+export function noteText({ where, what, why }: Note): string {
+  const shown = what.replaceAll(/(:\/\/)[^/\s@]*@/g, "$1***@").replaceAll(/([?&][^=&\s]*=)[^&\s]*/g, "$1***");
+  return `${where}: ${shown}: ${why}`;
+}
 
 /** @param from "nginx-rtmp: /etc/nginx/nginx.conf" */
 export function outcomeYaml({ config, notes }: Outcome, from: string): string {
@@ -72,6 +76,12 @@ export function channelNameOf(text: string, taken: ReadonlySet<string>): string 
     const name = count === 1 ? base : `${base}-${count}`;
     if (!taken.has(name)) return name;
   }
+}
+
+/** Whether our own server can be asked there: an address of http or https, without credentials in it. */
+export function isHookAddress(text: string): boolean {
+  const url = URL.parse(text);
+  return url !== null && /^https?:$/.test(url.protocol) && url.username + url.password === "";
 }
 
 /** Our ranges for what others call fragment and playlist length.
