@@ -1,4 +1,6 @@
 // First byte to first playable part, and how old the newest frame is when its part is there.
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import type { Installation } from "../test/e2e/installation.ts";
 import { eventually, install } from "../test/e2e/installation.ts";
 import { startNginx } from "./peers.ts";
@@ -11,10 +13,20 @@ const AGED_PARTS = 60;
 
 export async function latency(folder: string): Promise<Figure[]> {
   const file = sourceFile(folder);
-  const installation = await install();
+  const config = join(folder, "latency.yaml");
+  const copied = Array.from({ length: RUNS }, (_, run) => ({
+    name: `copied${run}`,
+    ladder: "passthrough",
+    gopSeconds: 1,
+  }));
+  await writeFile(config, JSON.stringify({ demo: false, channels: copied }));
+  const installation = await install({ args: ["--config", config] });
   try {
     const firsts: number[] = [];
-    for (let run = 0; run < RUNS; run += 1) firsts.push(await firstPlayable(installation, file, `first${run}`));
+    for (let run = 0; run < RUNS; run += 1)
+      firsts.push((await firstPlayable(installation, file, `first${run}`)).fromByteMs);
+    const copies: First[] = [];
+    for (let run = 0; run < RUNS; run += 1) copies.push(await firstPlayable(installation, file, `copied${run}`));
     const ages = await partAges(installation, file, "ages");
     const nginx = await nginxFirstSegment(folder, file);
     return [
@@ -25,6 +37,14 @@ export async function latency(folder: string): Promise<Figure[]> {
         peer: nginx === null ? null : { name: "nginx-rtmp, 2 s segments, passthrough", value: nginx },
         goal: 700,
         note: `3-rung transcode from a warm worker; runs ${firsts.map(Math.round).join(", ")}; 334 ms of it are the part itself`,
+      },
+      {
+        name: "first key frame to first playable part, passthrough",
+        ours: median(copies.map(({ fromKeyFrameMs }) => fromKeyFrameMs)),
+        unit: "ms",
+        peer: nginx === null ? null : { name: "nginx-rtmp from the first byte, 2 s segments", value: nginx },
+        goal: 400,
+        note: `from the first byte ${copies.map(({ fromByteMs }) => Math.round(fromByteMs)).join(", ")}; 334 ms of it are the part, 33 ms the wait for the next picture`,
       },
       {
         name: "part age, median",
@@ -49,12 +69,17 @@ export async function latency(folder: string): Promise<Figure[]> {
 }
 
 const warm = (installation: Installation) =>
-  eventually("a warm worker", async () => {
-    const { items } = await installation.get<{ items: { phase: string }[] }>("/api/v1/workers");
-    return items.some((worker) => worker.phase === "warm");
+  eventually("a warm worker and a packager", async () => {
+    const { items } = await installation.get<{ items: { role: string; phase: string }[] }>("/api/v1/workers");
+    return ["transcode", "package"].every((role) =>
+      items.some((worker) => worker.role === role && worker.phase !== "starting"),
+    );
   });
 
-async function firstPlayable(installation: Installation, file: string, channel: string): Promise<number> {
+type First = Readonly<{ fromByteMs: number; fromKeyFrameMs: number }>;
+
+/** @returns since the connection's first byte, and since the first key frame came (the session's anchor) */
+async function firstPlayable(installation: Installation, file: string, channel: string): Promise<First> {
   await warm(installation);
   const path = `/live/${channel}?key=${installation.publishKey}`;
   const publisher = await publish(file, { host: "127.0.0.1", port: installation.rtmpPort, path });
@@ -71,13 +96,19 @@ async function firstPlayable(installation: Installation, file: string, channel: 
     (pattern) => pattern.exec(playlist)![1]!,
   );
   await Promise.all(uris.map(async (uri) => (await fetch(new URL(uri, base))).arrayBuffer()));
-  const tookMs = performance.now() - startMs;
+  const [fromByteMs, nowMs] = [performance.now() - startMs, Date.now()];
+  const anchor = await eventually("its anchor", async () => {
+    type Item = { channel: string; anchor: { time: string } | null };
+    const { items } = await installation.get<{ items: Item[] }>("/api/v1/sessions");
+    return items.find((session) => session.channel === channel)?.anchor;
+  });
+  const fromKeyFrameMs = nowMs - Date.parse(anchor.time);
   await publisher.stop();
   await eventually("it ended", async () => {
     const { items } = await installation.get<{ items: { channel: string; state: string }[] }>("/api/v1/sessions");
     return items.every((session) => session.state === "ended");
   });
-  return tookMs;
+  return { fromByteMs, fromKeyFrameMs };
 }
 
 /** Waits for each part of the top rung, then asks how old its newest frame was when the part was there: arrival at the
