@@ -91,6 +91,7 @@ export function readConfig(sources: ConfigSources): Readonly<{ config: Config; s
     wrong.push(
       ...conflicts(value as ConfigFile),
       ...tlsMistakes(value as ConfigFile),
+      ...hookMistakes(value as ConfigFile),
       ...portMistakes(value as ConfigFile),
     );
   for (const layer of layers) mistakes.push(...layer.mistakes);
@@ -167,6 +168,34 @@ function tlsMistakes({ tls, httpsPort, rtmpsPort }: ConfigFile): Wrong[] {
   for (const [field, port] of Object.entries({ httpsPort, rtmpsPort }))
     if (port !== undefined && !tls) wrong.push({ path: [field], message: "needs tls: { certificate, key }" });
   return wrong;
+}
+
+/** What would only show when the first publisher comes, or would let anybody in. */
+function hookMistakes({ hooks }: ConfigFile): Wrong[] {
+  const wrong: Wrong[] = [];
+  const { publish, events = [] } = hooks ?? {};
+  const urls = new Map<string, number>();
+  for (const [index, { url }] of events.entries()) {
+    const path = ["hooks", "events", index, "url"];
+    if (urls.has(url))
+      wrong.push({ path, message: `is hooks.events[${urls.get(url)}]'s already: list its types there` });
+    urls.set(url, index);
+    checkUrl(url, path);
+  }
+  if (publish) checkUrl(publish.url, ["hooks", "publish", "url"]);
+  if (publish?.keys === "theirs" && publish.onFailure === "allow")
+    wrong.push({
+      path: ["hooks", "publish", "onFailure"],
+      message: "must be refuse where keys is theirs: with your server away nobody would look at keys",
+    });
+  return wrong;
+
+  function checkUrl(url: string, path: Path): void {
+    const { username = "", password = "" } = URL.parse(url) ?? {};
+    if (!URL.canParse(url)) wrong.push({ path, message: "must be an address of http or https" });
+    else if (username + password !== "")
+      wrong.push({ path, message: "must not hold a user or a password: requests are signed with the secret" });
+  }
 }
 
 /** No two doors at one port. What another program holds, only listening shows. */

@@ -20,6 +20,8 @@ const WAITING_MAX = 1000;
 const SESSIONS_AT_ONCE = 8;
 /** Records of a journal before it is written anew with what still counts. */
 const RECORDS_MAX = 5000;
+/** Records that wait for the disk: beyond it refusals, which strangers can cause at will, are only counted. */
+const UNWRITTEN_MAX = 10_000;
 /** After a disk refused: it costs as much as there is to keep. */
 const MEND_MS = 5000;
 /** Sessions that are over are remembered, so that nobody hears of them again. */
@@ -41,7 +43,7 @@ export interface Outbox {
   /** @param gone whether a session that is missing is over */
   look(sessions: readonly SeenSession[], gone: boolean): void;
   refused(data: { channel: string | null; code: string | null; message: string | null }): void;
-  /** An event of type stream.started without a session, to every target. */
+  /** An event of type hooks.test to every target, whatever types it wants. */
   test(): void;
   states(): HookState[];
   close(): Promise<void>;
@@ -89,6 +91,10 @@ class JournaledOutbox implements Outbox {
   /** When that is tried to be made good, at the earliest. */
   #mendMs = 0;
   #writing: Promise<void> = Promise.resolve();
+  /** Records for the next write. */
+  #unwritten: Uint8Array[] = [];
+  /** Refusals that nobody was told of, since the last one that somebody was. */
+  #omitted = 0;
   #timer: ReturnType<Clock["setTimer"]> | null = null;
   #closed = false;
 
@@ -128,12 +134,18 @@ class JournaledOutbox implements Outbox {
   }
 
   refused({ channel, code, message }: { channel: string | null; code: string | null; message: string | null }): void {
-    const event = { type: "publish.refused", channel, tenant: null, session: null, data: { code, message } } as const;
+    if (this.#unwritten.length >= UNWRITTEN_MAX) {
+      this.#omitted += 1;
+      return;
+    }
+    const data = { code, message, ...(this.#omitted > 0 ? { omitted: this.#omitted } : {}) };
+    this.#omitted = 0;
+    const event = { type: "publish.refused", channel, tenant: null, session: null, data } as const;
     this.#emit({ id: randomId(this.#deps.random, 16), at: isoNow(this.#deps.clock), ...event });
   }
 
   test(): void {
-    const event = { type: "stream.started", channel: null, tenant: null, session: null, data: { test: true } } as const;
+    const event = { type: "hooks.test", channel: null, tenant: null, session: null, data: {} } as const;
     this.#emit({ id: `test.${randomId(this.#deps.random)}`, at: isoNow(this.#deps.clock), ...event });
   }
 
@@ -157,7 +169,9 @@ class JournaledOutbox implements Outbox {
   }
 
   #emit(event: StreamEvent): void {
-    const wanting = [...this.#targets.values()].filter(({ hook }) => hook.types.includes(event.type));
+    const wanting = [...this.#targets.values()].filter(
+      ({ hook }) => event.type === "hooks.test" || hook.types.includes(event.type),
+    );
     if (wanting.length === 0) return;
     const at = utcSeconds(this.#deps.clock);
     this.#write({ kind: "event", event, targets: wanting.map(({ hook }) => hook.url), at });
@@ -168,7 +182,9 @@ class JournaledOutbox implements Outbox {
   #enqueue(target: Target, event: StreamEvent, sinceSeconds: number): void {
     target.waiting.push({ event, sinceSeconds, attempts: 0, dueMs: this.#deps.clock.monotonicMs(), sending: false });
     if (target.waiting.length <= WAITING_MAX) return;
-    const oldest = target.waiting.find(({ sending }) => !sending);
+    // Strangers can have themselves refused as often as they like: that must not cost the news of a stream.
+    const free = target.waiting.filter(({ sending }) => !sending);
+    const oldest = free.find((waiting) => waiting.event.type === "publish.refused") ?? free[0];
     if (oldest) this.#giveUp(target, oldest, "too many events wait");
   }
 
@@ -181,9 +197,8 @@ class JournaledOutbox implements Outbox {
     for (const target of this.#targets.values()) {
       let sending = target.waiting.filter((waiting) => waiting.sending).length;
       for (const waiting of heads(target.waiting)) {
-        if (waiting.sending) continue;
-        if (waiting.dueMs > nowMs || sending >= SESSIONS_AT_ONCE)
-          nextMs = Math.min(nextMs, Math.max(waiting.dueMs, nowMs + 20));
+        if (waiting.sending || sending >= SESSIONS_AT_ONCE) continue; // whichever is answered first wakes the next
+        if (waiting.dueMs > nowMs) nextMs = Math.min(nextMs, waiting.dueMs);
         else {
           sending += 1;
           void this.#send(target, waiting);
@@ -254,13 +269,19 @@ class JournaledOutbox implements Outbox {
   }
 
   #write(entry: Entry): void {
-    const record = Buffer.from(JSON.stringify(entry));
-    this.#enqueueWrite(async () => {
-      if (this.#lacks && this.#deps.clock.monotonicMs() >= this.#mendMs) return this.#compact(); // this entry as well
-      await this.#journal?.append(record);
-      this.#records += 1;
-      if (this.#records - this.#kept > RECORDS_MAX && !this.#lacks) await this.#compact();
-    });
+    this.#unwritten.push(Buffer.from(JSON.stringify(entry)));
+    if (this.#unwritten.length === 1) this.#enqueueWrite(() => this.#writeAll());
+  }
+
+  /** All that wait, so that they share a flush of the disk. */
+  async #writeAll(): Promise<void> {
+    const records = this.#unwritten;
+    this.#unwritten = [];
+    if (this.#lacks && this.#deps.clock.monotonicMs() >= this.#mendMs) return this.#compact(); // these as well
+    const journal = this.#journal;
+    if (journal) await Promise.all(records.map((record) => journal.append(record)));
+    this.#records += records.length;
+    if (this.#records - this.#kept > RECORDS_MAX && !this.#lacks) await this.#compact();
   }
 
   /** One after the other; a disk that refuses is told, and never stops the sending. */

@@ -126,7 +126,13 @@ function jsonOf({ key, ...question }: PublishQuestion, nowSeconds: number): { bo
 /** As nginx's RTMP module posts it. Source: github.com/arut/nginx-rtmp-module/wiki/Directives, on_publish */
 function formOf({ channel, remote, key, rtmpPath }: PublishQuestion): { body: string; type: string } {
   const [app = "live", ...name] = rtmpPath?.split("/") ?? ["live", channel];
-  const form = new URLSearchParams({ app, addr: addressOf(remote), call: "publish", name: name.join("/") || channel, type: "live" });
+  const form = new URLSearchParams({
+    app,
+    addr: addressOf(remote),
+    call: "publish",
+    name: name.join("/") || channel,
+    type: "live",
+  });
   if (key !== null) form.set("key", key);
   return { body: form.toString(), type: "application/x-www-form-urlencoded" };
 }

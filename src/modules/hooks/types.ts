@@ -41,7 +41,8 @@ export const hookDefaults = Object.freeze({
 export type StreamEvent = Readonly<{
   /** The same event has the same id, however often it is sent. */
   id: string;
-  type: StreamEventType;
+  /** hooks.test: asked for by the operator, about no stream. */
+  type: StreamEventType | "hooks.test";
   /** ISO 8601. */
   at: string;
   channel: string | null;

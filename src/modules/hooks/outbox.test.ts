@@ -1,5 +1,5 @@
+// Events on their way: in order, at least once, whatever is killed, full or away.
 import { strict as assert } from "node:assert";
-import { createHmac } from "node:crypto";
 import { test } from "node:test";
 import fc from "fast-check";
 import { simClock } from "#base/clock.ts";
@@ -8,139 +8,15 @@ import { silentLog } from "#base/log.ts";
 import { seededRandom } from "#base/random.ts";
 import { memoryJournals } from "#platform/journal/drivers/memory.ts";
 import { openOutbox } from "./outbox.ts";
-import { createPublishAsker, type PublishQuestion } from "./publish-hook.ts";
 import { newsOf, type SeenSession, type Told } from "./told.ts";
-import { hookDefaults, type Post, type PublishHook, STREAM_EVENTS, type StreamEvent } from "./types.ts";
+import { type Post, STREAM_EVENTS, type StreamEventType } from "./types.ts";
 
 const SECRET = "a secret of the customer";
-const hook: PublishHook = { ...hookDefaults, url: "http://customer/hook", secret: SECRET };
-const question: PublishQuestion = {
-  channel: "news",
-  tenant: "main",
-  protocol: "rtmp",
-  remote: "10.0.0.1:4711",
-  keyName: "studio",
-  key: null,
-  rtmpPath: "live/news",
-};
 
 /** Lets promises and journals run. */
 const settle = async () => {
   for (let i = 0; i < 30; i += 1) await new Promise((resolve) => setImmediate(resolve));
 };
-
-function asker(post: Post, change: Partial<PublishHook> = {}) {
-  const clock = simClock();
-  return { clock, asker: createPublishAsker({ clock, log: silentLog, hook: { ...hook, ...change }, post }) };
-}
-
-const codeOf = (asked: Promise<unknown>) =>
-  asked.then(
-    () => null,
-    (error) => [(error as PlatformError).code, (error as PlatformError).message],
-  );
-
-test("a question is signed, asked once for equal ones at a time and for a while, and its answer obeyed", async () => {
-  const posts: { body: string; headers: Readonly<Record<string, string>> }[] = [];
-  const { clock, asker: hooked } = asker(async (_, body, headers) => {
-    posts.push({ body, headers });
-    return { status: 200, body: '{"limits":{"height":720}}' };
-  });
-  const answers = await Promise.all([hooked.ask(question), hooked.ask({ ...question, remote: "10.0.0.1:9" })]);
-  assert.deepEqual(answers, [{ limits: { height: 720 } }, { limits: { height: 720 } }]);
-  assert.equal(posts.length, 1);
-  const { body, headers } = posts[0]!;
-  const [, seconds, mac] = /^t=(\d+),v1=([0-9a-f]{64})$/.exec(headers["x-continuity-signature"]!)!;
-  assert.equal(mac, createHmac("sha256", SECRET).update(`${seconds}.${body}`).digest("hex"));
-  assert.ok(!("key" in JSON.parse(body)) && JSON.parse(body).channel === "news");
-  clock.advance(29_000);
-  await hooked.ask(question);
-  assert.equal(posts.length, 1);
-  clock.advance(2000);
-  await hooked.ask(question);
-  assert.equal(posts.length, 2);
-  await hooked.ask({ ...question, channel: "other" });
-  assert.equal(posts.length, 3);
-});
-
-test("a no is told in the customer's words, in one line; a failure does what is configured and is not remembered", async () => {
-  const refusing = asker(async () => ({ status: 403, body: '{"message":"Your\\nplan\\u0007 has ended."}' }));
-  assert.deepEqual(await codeOf(refusing.asker.ask(question)), ["publish.hook_refused", "Your plan has ended."]);
-  const long = asker(async () => ({ status: 401, body: JSON.stringify({ message: "\u{1f3a5}".repeat(1000) }) }));
-  assert.equal(((await codeOf(long.asker.ask(question))) as string[])[1], "\u{1f3a5}".repeat(200));
-  for (const body of ["<h1>404</h1><address>proxy.internal", '{"message":7}', "null", '{"error":"db.internal"}', ""]) {
-    const page = asker(async () => ({ status: 404, body }));
-    assert.deepEqual(
-      await codeOf(page.asker.ask(question)),
-      ["publish.hook_refused", "You may not publish to this channel."],
-      "what others wrote stays with the operator",
-    );
-  }
-  let calls = 0;
-  const broken: Post = async () => {
-    calls += 1;
-    if (calls % 2 === 0) return { status: 500, body: "" };
-    throw new PlatformError("network.unreachable", "away");
-  };
-  const closed = asker(broken);
-  for (let i = 0; i < 2; i += 1)
-    assert.equal(((await codeOf(closed.asker.ask(question))) as string[])[0], "publish.unavailable");
-  const open = asker(broken, { onFailure: "allow" });
-  for (let i = 0; i < 2; i += 1) assert.equal(await open.asker.ask(question), null);
-  assert.equal(calls, 4);
-});
-
-test("an answer that is broken JSON or a redirect counts as none; a word like OK changes nothing", async () => {
-  for (const answer of [
-    { status: 200, body: '{"limits":{"height":72' },
-    { status: 302, body: "" },
-    { status: 101, body: "" },
-  ])
-    for (const onFailure of ["refuse", "allow"] as const) {
-      const { asker: hooked } = asker(async () => answer, { onFailure });
-      const outcome = await codeOf(hooked.ask(question));
-      assert.equal((outcome as string[] | null)?.[0] ?? null, onFailure === "allow" ? null : "publish.unavailable");
-    }
-  for (const body of ["OK", "", "null", "[1]", "  "])
-    assert.equal(await asker(async () => ({ status: 200, body })).asker.ask(question), null);
-});
-
-test("a hook that is slow for one holds up nobody else; two hundred questions are open at most", async () => {
-  const release: (() => void)[] = [];
-  const { asker: hooked } = asker(async (_, body) => {
-    if (JSON.parse(body).channel !== "quick") await new Promise<void>((resolve) => release.push(resolve));
-    return { status: 200, body: "" };
-  });
-  const slow = Array.from({ length: 199 }, (_, i) => hooked.ask({ ...question, channel: `slow${i}` }));
-  assert.equal(await hooked.ask({ ...question, channel: "quick" }), null);
-  slow.push(hooked.ask({ ...question, channel: "slow199" }), hooked.ask({ ...question, channel: "slow199" }));
-  const [code] = (await codeOf(hooked.ask({ ...question, channel: "one-more" }))) as string[];
-  assert.equal(code, "publish.unavailable");
-  for (const answer of release) answer();
-  assert.deepEqual(new Set(await Promise.all(slow)), new Set([null]));
-  assert.equal(release.length, 200, "the same question twice was one");
-  assert.equal(await hooked.ask({ ...question, channel: "quick" }), null);
-});
-
-test("nginx's form, with the key where the other side judges it", async () => {
-  let sent = "";
-  const { asker: hooked } = asker(
-    async (_, body) => {
-      sent = body;
-      return { status: 200, body: "whatever" };
-    },
-    { format: "nginx-rtmp", keys: "theirs" },
-  );
-  assert.equal(await hooked.ask({ ...question, key: "s3cret", rtmpPath: "app/cam/1" }), null);
-  assert.deepEqual(Object.fromEntries(new URLSearchParams(sent)), {
-    app: "app",
-    name: "cam/1",
-    addr: "10.0.0.1",
-    call: "publish",
-    type: "live",
-    key: "s3cret",
-  });
-});
 
 const seen = (id: string, state: SeenSession["state"]): SeenSession => ({
   id,
@@ -180,7 +56,7 @@ type Received = { id: string; session: string | null; type: string };
 async function outboxWith(
   post: Post,
   journals = memoryJournals(),
-  types = STREAM_EVENTS as readonly StreamEvent["type"][],
+  types = STREAM_EVENTS as readonly StreamEventType[],
 ) {
   const clock = simClock();
   const hooks = [{ url: "http://customer/events?token=x", secret: SECRET, types }];
@@ -253,6 +129,80 @@ test("no more than a thousand events wait for a target", async () => {
   for (let i = 0; i < 1100; i += 1) outbox.refused({ channel: "c", code: "publish.key_refused", message: "no" });
   await settle();
   assert.deepEqual([outbox.states()[0]!.pending, outbox.states()[0]!.dead], [1000, 100]);
+  await outbox.close();
+});
+
+test("when too many wait, refusals are given up before the news of a stream", async () => {
+  const received: Received[] = [];
+  let away = true;
+  const { outbox, clock } = await outboxWith(async (_, body) => {
+    if (!away) received.push(JSON.parse(body) as Received);
+    return { status: away ? 500 : 204, body: "" };
+  });
+  outbox.look([seen("a", "live")], true);
+  for (let i = 0; i < 3000; i += 1) outbox.refused({ channel: "c", code: "publish.key_refused", message: "no" });
+  outbox.look([], true);
+  away = false;
+  for (let turn = 0; turn < 400 && outbox.states()[0]!.pending > 0; turn += 1) {
+    await settle();
+    clock.advance(1000);
+  }
+  const streams = received.filter(({ session }) => session === "a").map(({ type }) => type);
+  assert.deepEqual(streams, ["stream.started", "stream.ended"]);
+  assert.equal(received.length, 1000);
+  await outbox.close();
+});
+
+test("while the disk does not answer, refusals are counted instead of kept", async () => {
+  const disk = memoryJournals();
+  const release: (() => void)[] = [];
+  let stuck = false;
+  const slow = {
+    ...disk,
+    async open(name: string) {
+      const journal = await disk.open(name);
+      const append = async (record: Uint8Array) => {
+        if (stuck) await new Promise<void>((resolve) => release.push(resolve));
+        await journal.append(record);
+      };
+      return { read: journal.read.bind(journal), close: journal.close.bind(journal), append };
+    },
+  };
+  const omitted: unknown[] = [];
+  const { outbox } = await outboxWith(async (_, body) => {
+    omitted.push((JSON.parse(body) as { data: { omitted?: number } }).data.omitted);
+    return { status: 204, body: "" };
+  }, slow);
+  stuck = true;
+  const refuse = () => outbox.refused({ channel: "c", code: "publish.key_refused", message: "no" });
+  refuse();
+  await settle();
+  for (let i = 0; i < 20_000; i += 1) refuse();
+  assert.ok(outbox.states()[0]!.pending <= 1000);
+  stuck = false;
+  for (const go of release) go();
+  for (let i = 0; i < 200; i += 1) await settle();
+  refuse();
+  await settle();
+  assert.ok((omitted.at(-1) as number) > 10_000, `${omitted.at(-1)}`);
+  assert.equal(omitted.slice(0, -1).filter((count) => count !== undefined).length, 0);
+  await outbox.close();
+});
+
+test("a test event goes to every target, whatever it wants to hear of", async () => {
+  const received: Received[] = [];
+  const taking: Post = async (_, body) => {
+    received.push(JSON.parse(body) as Received);
+    return { status: 204, body: "" };
+  };
+  const { outbox } = await outboxWith(taking, memoryJournals(), ["stream.ended"]);
+  outbox.look([seen("a", "live")], true);
+  outbox.test();
+  await settle();
+  assert.deepEqual(
+    received.map(({ type, session }) => [type, session]),
+    [["hooks.test", null]],
+  );
   await outbox.close();
 });
 
