@@ -194,6 +194,50 @@ test("what single fields cannot say: names, paths, durations that do not go toge
   ]);
 });
 
+test("hooks get their defaults; addresses that cannot work and keys that nobody would look at are refused", () => {
+  const secret = "a-secret-of-the-customer";
+  const { hooks } = read({
+    file: `hooks:
+  publish: { url: "https://example.org/may", secret: ${secret}, onFailure: allow }
+  events:
+    - { url: "https://example.org/a", secret: ${secret} }
+    - { url: "https://example.org/b", secret: ${secret}, types: [stream.ended] }
+`,
+  }).config;
+  assert.deepEqual(hooks.publish, {
+    url: "https://example.org/may",
+    secret,
+    timeoutMs: 3000,
+    cacheSeconds: 30,
+    onFailure: "allow",
+    keys: "ours",
+    format: "json",
+  });
+  assert.deepEqual(
+    hooks.events.map(({ types }) => types.length),
+    [6, 1],
+  );
+  assert.deepEqual(
+    mistakes({
+      file: `hooks:
+  publish: { url: "http://[", secret: ${secret}, keys: theirs, onFailure: allow }
+  events:
+    - { url: "https://me:hunter2@example.org/a", secret: ${secret} }
+    - { url: "https://me:hunter2@example.org/a", secret: ${secret}, types: [stream.ended] }
+`,
+    }).map((mistake) => mistake.replace(/^\S+: /, "")),
+    [
+      "hooks.events[0].url must not hold a user or a password: requests are signed with the secret",
+      "hooks.events[1].url is hooks.events[0]'s already: list its types there",
+      "hooks.events[1].url must not hold a user or a password: requests are signed with the secret",
+      "hooks.publish.url must be an address of http or https",
+      "hooks.publish.onFailure must be refuse where keys is theirs: with your server away nobody would look at keys",
+    ],
+  );
+  for (const broken of ['{ url: "ftp://x", secret: 16-characters-long }', `{ url: "http://x", secret: hunter2 }`])
+    assert.doesNotMatch(mistakes({ file: `hooks: { publish: ${broken} }` }).join(), /hunter2/);
+});
+
 test("TLS: files beside the configuration file, ports that have defaults; neither without the other", () => {
   const { config, folder } = read({ file: "tls: { certificate: tls/cert.pem, key: /etc/key.pem }\nhttpsPort: 443\n" });
   assert.deepEqual(config.tls, {

@@ -1,11 +1,16 @@
 // What control makes of a customer's word about a publisher.
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
+import Type from "typebox";
 import { PlatformError } from "#base/errors.ts";
-import { channelDefaults } from "#media/channel.ts";
+import { silentLog } from "#base/log.ts";
+import { seededRandom } from "#base/random.ts";
+import { asSchema, wrongFields } from "#base/schema.ts";
+import { type Channel, channelDefaults } from "#media/channel.ts";
 import type { PublishRequest } from "#modules/ingest/types.ts";
 import { hashKey } from "./channel-keys.ts";
-import type { PublishHookPort } from "./publish-hook.ts";
+import { changedChannel, channelConflicts, channelSettings } from "./channel-schema.ts";
+import { overridesOf, type PublishHookPort } from "./publish-hook.ts";
 import { createHouse, PUBLISH_KEY } from "./testing/house.ts";
 
 const LIMITS = { bitrateKbps: 6000, height: 1080, durationSeconds: null };
@@ -57,6 +62,42 @@ test("an answer that does not fit the channel as it is lets nobody in", async ()
     assert.ok(!house.channels.get("news")!.keys[0]!.lastUsedAt, "nobody came in with the key");
     await house.control.close();
   }
+});
+
+test("whatever an answer holds: a channel that its own rules allow, or nobody is let in", () => {
+  const random = seededRandom(20);
+  const pick = <T>(list: readonly T[]): T => list[Math.floor(random.next() * list.length)]!;
+  const values: (() => unknown)[] = [
+    () => pick([null, true, "auto", "passthrough", "refuse", "transcode", "", "\u0000", "__proto__"]),
+    () => pick([0, -0, -1, 0.15, 0.5, 1, 2, 6, 10, 720, 1e9, 1e308, 2 ** 53]),
+    () => Array.from({ length: pick([0, 1, 2, 9, 200]) }, () => pick(values.slice(0, 2))()),
+    () => Object.fromEntries(Array.from({ length: pick([0, 1, 3]) }, () => [pick(names), pick(values)()])),
+    () => ({ height: pick([64, 180, 720, 4320, 4321, 0.5]) }),
+    () => [{ copy: true }, { height: pick([180, 360]) }, { height: pick([180, 360]), bitrateKbps: pick([49, 500]) }],
+  ];
+  const names = [...Object.keys(channelSettings), "name", "origin", "height", "durationSeconds", "copy", "__proto__"];
+  const base = NEWS.channel;
+  const rules = asSchema(Type.Object(channelSettings));
+  const outcomes = { taken: 0, refused: 0 };
+  for (let turn = 0; turn < 20_000; turn += 1) {
+    const pairs = Array.from({ length: pick([1, 1, 2, 3]) }, () => [pick(names), pick(values)()] as const);
+    const answer: unknown = JSON.parse(JSON.stringify(Object.fromEntries(pairs)));
+    const text = JSON.stringify(answer);
+    let channel: Channel;
+    try {
+      channel = changedChannel(base, overridesOf(answer, base, silentLog));
+    } catch (error) {
+      assert.ok(error instanceof PlatformError && error.code === "publish.unavailable", text);
+      outcomes.refused += 1;
+      continue;
+    }
+    const { name, origin, ...settings } = channel;
+    assert.deepEqual([name, origin, channel.tenant, channel.inputs], ["news", "file", "main", base.inputs], text);
+    assert.deepEqual(wrongFields(rules, settings), [], text);
+    assert.deepEqual(channelConflicts(channel), [], text);
+    outcomes.taken += 1;
+  }
+  assert.ok(outcomes.taken > 2000 && outcomes.refused > 2000, JSON.stringify(outcomes));
 });
 
 test("a wrong key asks nobody; a no makes no channel", async () => {

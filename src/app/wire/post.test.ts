@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
-import { systemClock } from "#base/clock.ts";
+import { simClock, systemClock } from "#base/clock.ts";
 import { silentLog } from "#base/log.ts";
 import { seededRandom } from "#base/random.ts";
 import { openOutbox } from "#modules/hooks/outbox.ts";
@@ -16,19 +16,16 @@ import { post } from "./post.ts";
 type Answer = (request: IncomingMessage, response: ServerResponse, body: string) => void;
 const SECRET = "a secret of the customer";
 
-/** @param answer may be changed while it listens */
 async function receiver(answer: Answer, port = 0) {
-  const held = { answer };
   const server = createServer(async (request, response) => {
     let body = "";
     for await (const piece of request.setEncoding("utf8")) body += piece;
-    held.answer(request, response, body);
+    answer(request, response, body);
   });
   server.listen(port, "127.0.0.1");
   await once(server, "listening");
   const { port: actual } = server.address() as AddressInfo;
   return {
-    held,
     port: actual,
     url: `http://127.0.0.1:${actual}/hook?token=hidden`,
     async close() {
@@ -84,16 +81,19 @@ test("a real receiver that is down, then breaks, then takes: all arrive, in orde
   const taking: Answer = (_, response, body) => {
     turn += 1;
     if (turn === 1) response.writeHead(500).end();
-    else if (turn === 2) response.writeHead(200, { "content-length": "9" }).end("short");
-    else {
+    else if (turn === 2) {
+      response.writeHead(200, { "content-length": "9" }).write("short");
+      response.socket?.end();
+    } else {
       received.push((JSON.parse(body) as { type: string }).type);
       response.writeHead(204).end();
     }
   };
   const down = await receiver(taking);
   await down.close();
+  const clock = simClock(); // only the waits between attempts are made short
   const outbox = await openOutbox({
-    clock: systemClock(),
+    clock,
     random: seededRandom(1),
     log: silentLog,
     hooks: [{ url: down.url, secret: SECRET, types: STREAM_EVENTS }],
@@ -103,9 +103,12 @@ test("a real receiver that is down, then breaks, then takes: all arrive, in orde
   const session = { id: "s", channel: "news", tenant: "main", protocol: "rtmp", remote: "r", endReason: null };
   outbox.look([{ ...session, state: "live" }], true);
   outbox.look([], true);
-  const until = async (true_: () => boolean) => {
-    for (let i = 0; i < 1500 && !true_(); i += 1) await new Promise((resolve) => setTimeout(resolve, 10));
-    assert.ok(true_(), JSON.stringify(outbox.states()));
+  const until = async (holds: () => boolean) => {
+    for (let i = 0; i < 1000 && !holds(); i += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      clock.advance(200);
+    }
+    assert.ok(holds(), JSON.stringify(outbox.states()));
   };
   await until(() => /ECONNREFUSED/.test(outbox.states()[0]!.lastError ?? ""));
   const up = await receiver(taking, down.port);
