@@ -102,6 +102,33 @@ test("two in one slot: the first at once when the source is not faster, else the
   assert.equal(faster.alive(), 0);
 });
 
+test("a drift step at a boundary: +1 repeats the picture before it, -1 leaves one of two out", async () => {
+  const plus = world(108);
+  for (const [slot, name] of [
+    [108, "a"],
+    [109, "b"],
+    [111, "c"], // its slot was 110, where a segment begins
+  ] as const)
+    await plus.picture(slot, name);
+  assert.deepEqual(plus.shown, ["108:a", "109:b", "110=b", "111:c"]);
+  for (const [source, kept] of [
+    [rate(25), "b"],
+    [rate(30), "c"],
+  ] as const) {
+    const minus = world(108, source);
+    for (const [slot, name] of [
+      [108, "a"],
+      [109, "b"],
+      [109, "c"], // its slot was 110
+      [110, "d"],
+    ] as const)
+      await minus.picture(slot, name);
+    await minus.slots.finish(111);
+    assert.deepEqual(minus.shown, ["108:a", `109:${kept}`, "110:d"]);
+    assert.equal(minus.alive(), 0);
+  }
+});
+
 test("missing first pictures are shown by the first real one", async () => {
   const w = world(100);
   await w.picture(102);

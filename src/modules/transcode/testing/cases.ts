@@ -4,6 +4,7 @@ import type { Entry, Positioned } from "#media/session-log/entries.ts";
 import { type Rate, rate } from "#media/time/rate.ts";
 import { makeVideo, type SourceVideoSettings } from "#platform/av/testing/source.ts";
 import { makeAudio, type SourceAudioSettings } from "#platform/av/testing/source-audio.ts";
+import { withDriftStep } from "./drift-log.ts";
 import { audioRung, buildLog, type LogSettings, videoRung } from "./session-log.ts";
 import { asSourceLog, type SourceLogSettings } from "./source-log.ts";
 
@@ -26,6 +27,8 @@ type Plan = Readonly<{
   log?: Partial<LogSettings>;
   /** In `source` mode, its encoded renditions beside a copy. */
   source?: SourceLogSettings;
+  /** The gateway moves media time by a picture. */
+  drift?: 1 | -1;
 }>;
 
 async function build(plan: Plan, seconds: number): Promise<Positioned<Entry>[]> {
@@ -47,6 +50,7 @@ async function build(plan: Plan, seconds: number): Promise<Positioned<Entry>[]> 
     renditions: plan.video === null ? [audioRung] : plan.audio === null ? LADDER.slice(0, 2) : LADDER,
     ...plan.log,
   });
+  if (plan.drift) return withDriftStep(log, plan.drift).log;
   return plan.source ? asSourceLog(log, plan.source) : log;
 }
 
@@ -96,7 +100,8 @@ export const CASES: readonly Case[] = [
     audio: { codec: "opus" },
     log: { rotation: 90, renditions: [videoRung(90, { width: 50 }), audioRung] },
   }),
-  plan("MP2, MP3 and E-AC-3 beside each other, a drift step that is spread", {
+  plan("MP2, MP3 and E-AC-3 beside each other, a drift step", {
+    drift: 1,
     rate: rate(25),
     video: { gopFrames: 25, format: "4:2:2" },
     audio: { codec: "mp2" },
@@ -108,7 +113,6 @@ export const CASES: readonly Case[] = [
         { ...audioRung, name: "b", track: 3 },
         { ...audioRung, name: "c", track: 4 },
       ],
-      spread: { unit: 130, units: 80, samples: 20 },
     },
   }),
   plan("source times: a copy beside encoded rungs, B-frames, pictures that come unevenly, encoded sound", {

@@ -61,9 +61,6 @@ export type LogSettings = Readonly<{
   range?: VideoTrack["range"];
   /** More audio tracks, numbered from 3. */
   otherAudio?: readonly SourceAudio[];
-  /** Units of audio from this one on, counted from the first, follow each other by so many samples more or less, for as
-   *  many units. */
-  spread?: Readonly<{ unit: number; units: number; samples: number }>;
   audioFormat?: Readonly<{ sampleRate: number; channels: number }>;
   renditions: readonly Rendition[];
   segmentMs?: number;
@@ -225,15 +222,11 @@ function audioUnits(settings: LogSettings, source: SourceAudio, anchorNs: bigint
   const grid = rate(sampleRate);
   const first = indexAt(grid, anchorNs);
   return units.map((payload, i) => {
-    const index = first + i * samplesPerUnit + movedBy(settings, i);
+    const index = first + i * samplesPerUnit;
     const timeNs = timeOf(grid, index);
     const rest = { randomAccess: true, damaged: false, arrivedNs: timeNs + 30_000_000n, payload };
     return { kind: "unit", track, index, timeNs, decodeNs: timeNs, ...rest };
   });
-}
-
-function movedBy({ spread }: LogSettings, unit: number): number {
-  return spread === undefined ? 0 : spread.samples * Math.min(spread.units, Math.max(0, unit - spread.unit));
 }
 
 /** The hole takes its units away (and those up to the next key frame after it), the splice stands before its frame. */
