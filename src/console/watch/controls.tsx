@@ -20,6 +20,8 @@ export function Controls({ player, stats, video, details, onDetails, onSound, on
   const paused = stats.phase === "paused";
   const onAir = playing && !isBehind(stats);
   const qualities = player.qualities();
+  const hidden = stats.verdict?.hidden ?? [];
+  const sounds = player.sounds();
   return (
     <>
       {playing && video.muted && (
@@ -66,7 +68,21 @@ export function Controls({ player, stats, video, details, onDetails, onSound, on
           {seconds(stats.latencyMs)}
         </span>
         <span class="spacer" />
-        {qualities.length > 1 && (
+        {sounds.length > 1 && (
+          <select
+            class="sound"
+            aria-label="Audio track"
+            value={stats.sound ?? ""}
+            onChange={(event) => player.setSound(event.currentTarget.value)}
+          >
+            {sounds.map(({ id, label }) => (
+              <option key={id} value={id}>
+                {label}
+              </option>
+            ))}
+          </select>
+        )}
+        {qualities.length + hidden.length > 1 && (
           <select
             aria-label="Quality"
             value={player.quality()}
@@ -78,6 +94,11 @@ export function Controls({ player, stats, video, details, onDetails, onSound, on
             {qualities.map(({ id, label }) => (
               <option key={id} value={id}>
                 {label}
+              </option>
+            ))}
+            {hidden.map((label) => (
+              <option key={label} disabled>
+                {label} (not in this browser)
               </option>
             ))}
           </select>

@@ -1,5 +1,6 @@
 // What lies over the picture besides the controls: why there is none, and the figures for those who ask.
 import { bitrate, milliseconds, seconds } from "../shared/format.ts";
+import { codecName, rangeName } from "./formats.ts";
 import type { Stats } from "./player.ts";
 
 export function Overlay({ channel, stats, details }: { channel: string; stats: Stats; details: boolean }) {
@@ -18,7 +19,12 @@ export function Overlay({ channel, stats, details }: { channel: string; stats: S
   );
 }
 
-function messageOf(channel: string, { phase, reason }: Stats): { title: string; text: string } | null {
+function messageOf(channel: string, { phase, reason, verdict }: Stats): { title: string; text: string } | null {
+  if (phase === "unsupported" && verdict?.playable === false)
+    return {
+      title: `This browser cannot play ${verdict.missing.join(" and ")}`,
+      text: "The stream comes in no other form. Another browser or device may play it.",
+    };
   if (phase === "unsupported")
     return { title: "This browser cannot play it", text: "It has no HLS and no Media Source." };
   if (phase === "starting") return { title: channel, text: "Joining the live stream." };
@@ -30,11 +36,31 @@ function messageOf(channel: string, { phase, reason }: Stats): { title: string; 
   return { title: `${channel} is not live yet`, text: "This page begins to play by itself when it is." };
 }
 
+/** "H.264 (avc1.64001f)" */
+const codecText = (codecs: string): string =>
+  codecs
+    .split(",")
+    .map((codec) => `${codecName(codec)} (${codec})`)
+    .join(", ");
+
+function pictureFormat({ format }: Stats): string {
+  if (!format?.picture) return "–";
+  return `${codecText(format.picture)} · ${rangeName(format.range ?? "SDR")}`;
+}
+
+function soundFormat({ format, sound }: Stats): string {
+  return [sound, format?.sound ? codecText(format.sound) : null].filter((part) => part !== null).join(" · ") || "–";
+}
+
 function Details({ stats }: { stats: Stats }) {
+  const hidden = stats.verdict?.hidden ?? [];
   const rows: [string, string][] = [
     ["Latency", seconds(stats.latencyMs)],
     ["Aim", seconds(stats.targetLatencyMs)],
     ["Picture", stats.width === 0 ? "–" : `${stats.width}×${stats.height} · ${bitrate(stats.bitrate)}`],
+    ["Format", pictureFormat(stats)],
+    ["Sound", soundFormat(stats)],
+    ...(hidden.length === 0 ? [] : ([["Not here", hidden.join(", ")]] as [string, string][])),
     ["Decoded", String(stats.decodedFrames)],
     ["Dropped", String(stats.droppedFrames)],
     ["Buffer", milliseconds(stats.bufferMs)],

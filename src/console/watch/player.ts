@@ -1,7 +1,8 @@
 // A live channel on a video element, for as long as the page is open: it waits while the channel is off air, plays when it
 // comes, recovers, and waits again. It has no look of its own.
 import { type Availability, availability } from "./availability.ts";
-import { type Engine, engineFor, type Quality } from "./engine.ts";
+import { type Choice, canPlay, type Engine, engineFor, type Format } from "./engine.ts";
+import { judge, type Verdict } from "./formats.ts";
 
 export type Phase = "waiting" | "starting" | "playing" | "paused" | "stalled" | "unsupported";
 
@@ -9,6 +10,11 @@ export type Stats = {
   phase: Phase;
   /** Why nothing plays. */
   reason: Availability | null;
+  /** Which of the stream's forms this browser can play; null before there is a stream. */
+  verdict: Verdict | null;
+  format: Format | null;
+  /** Name of the audio track that plays, when it has one. */
+  sound: string | null;
   /** Now minus the instant the picture was stamped with (EXT-X-PROGRAM-DATE-TIME), by this machine's clock. */
   latencyMs: number | null;
   targetLatencyMs: number | null;
@@ -48,6 +54,9 @@ export class LivePlayer {
   #engine: Engine | null = null;
   #phase: Phase = "waiting";
   #reason: Availability | null = null;
+  #verdict: Verdict | null = null;
+  /** What the viewer chose: it outlives an engine. */
+  #sound: string | null = null;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #generation = 0;
   #began = false;
@@ -91,6 +100,9 @@ export class LivePlayer {
     return {
       phase: this.#phase,
       reason: this.#reason,
+      verdict: this.#verdict,
+      format: this.#engine?.format() ?? null,
+      sound: this.#engine?.sound() ?? null,
       latencyMs: this.latencyMs(),
       targetLatencyMs: this.#engine?.targetLatencyMs() ?? null,
       decodedFrames: quality?.totalVideoFrames ?? 0,
@@ -106,7 +118,7 @@ export class LivePlayer {
     };
   }
 
-  qualities(): Quality[] {
+  qualities(): Choice<number>[] {
     return this.#engine?.qualities() ?? [];
   }
 
@@ -116,6 +128,16 @@ export class LivePlayer {
 
   setQuality(id: number): void {
     this.#engine?.setQuality(id);
+    this.#onChange();
+  }
+
+  sounds(): Choice<string>[] {
+    return this.#engine?.sounds() ?? [];
+  }
+
+  setSound(name: string): void {
+    this.#sound = name;
+    this.#engine?.setSound(name);
     this.#onChange();
   }
 
@@ -147,11 +169,13 @@ export class LivePlayer {
     this.#generation += 1;
     const own = this.#generation;
     clearTimeout(this.#retry);
-    const found = await availability(this.#url);
+    const { state, offers } = await availability(this.#url);
     if (own !== this.#generation) return;
-    if (found === "live") return this.#start();
-    this.#reason = found;
-    this.#set("waiting");
+    const isLive = state === "live";
+    this.#verdict = isLive ? judge(offers, (codec) => canPlay(this.#video, codec)) : null;
+    if (isLive && this.#verdict?.playable) return this.#start();
+    this.#reason = isLive ? null : state;
+    this.#set(isLive ? "unsupported" : "waiting"); // the next stream may come in another form
     this.#retry = setTimeout(() => void this.#wait(), WAIT_MS);
   }
 
@@ -159,9 +183,9 @@ export class LivePlayer {
     this.#reason = null;
     this.#settled = false;
     this.#movedAt = performance.now();
-    this.#engine = engineFor(this.#video, this.#url, {
+    this.#engine = engineFor(this.#video, this.#url, this.#sound, {
       onLost: () => this.#lost(null),
-      onQualities: this.#onChange,
+      onChoices: this.#onChange,
     });
     this.#set(this.#engine === null ? "unsupported" : "starting");
     if (this.#engine !== null) void this.#play();
