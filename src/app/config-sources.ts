@@ -106,14 +106,28 @@ export function environmentLayer(environment: Readonly<Record<string, string | u
     if (secret !== undefined) secrets[secret] = text;
     else if (variable === undefined) mistakes.push(unknownVariable(name, [...known.keys(), ...Object.keys(SECRETS)]));
     else {
-      const [key, inner] = variable.path as [string, string | undefined];
-      const parsed = parseText(variable.schema, text);
-      value[key] = inner === undefined ? parsed : { ...(value[key] as object | undefined), [inner]: parsed };
-      names.set(variable.path.join("."), name);
+      put(value, variable.path, parseText(variable.schema, text));
+      for (let length = variable.path.length; length > 0; length -= 1)
+        names.set(variable.path.slice(0, length).join("."), name);
     }
   }
-  const where = (path: Path) => names.get(path.slice(0, 2).join(".")) ?? names.get(String(path[0])) ?? "environment";
+  const where = (path: Path) => longestKnown(names, path) ?? "environment";
   return { layer: { value, where, mistakes } satisfies Layer, secrets: secrets as GivenSecrets };
+}
+
+function put(into: Record<string, unknown>, path: readonly string[], value: unknown): void {
+  const [key, ...inner] = path as [string, ...string[]];
+  if (inner.length === 0) into[key] = value;
+  else put((into[key] ??= {}) as Record<string, unknown>, inner, value);
+}
+
+/** What is known of the path, or of the nearest place above it. */
+export function longestKnown<T>(known: ReadonlyMap<string, T>, path: Path): T | undefined {
+  for (let length = path.length; length > 0; length -= 1) {
+    const found = known.get(path.slice(0, length).join("."));
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 function unknownVariable(name: string, known: readonly string[]): string {

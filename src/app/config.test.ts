@@ -238,6 +238,18 @@ test("hooks get their defaults; addresses that cannot work and keys that nobody 
     assert.doesNotMatch(mistakes({ file: `hooks: { publish: ${broken} }` }).join(), /hunter2/);
 });
 
+test("a variable sets one key at any depth, and is named when it is wrong", () => {
+  const file = "hooks:\n  publish:\n    url: http://a.example/may\n    secret: in-the-file-until-now\n";
+  const environment = { CONTINUITY_HOOKS_PUBLISH_SECRET: "from-the-environment" };
+  const { publish } = read({ file, environment }).config.hooks;
+  assert.deepEqual([publish?.url, publish?.secret], ["http://a.example/may", "from-the-environment"]);
+  const wrong = { ...environment, CONTINUITY_HOOKS_PUBLISH_TIMEOUT_MS: "5" };
+  assert.deepEqual(mistakes({ file: `${file}    on: 1\n`, environment: wrong }), [
+    "continuity.yaml:5: hooks.publish.on is not known; allowed: url, secret, timeoutMs, cacheSeconds, onFailure, keys, format",
+    "CONTINUITY_HOOKS_PUBLISH_TIMEOUT_MS: hooks.publish.timeoutMs must be a whole number from 100 to 4500",
+  ]);
+});
+
 test("TLS: files beside the configuration file, ports that have defaults; neither without the other", () => {
   const { config, folder } = read({ file: "tls: { certificate: tls/cert.pem, key: /etc/key.pem }\nhttpsPort: 443\n" });
   assert.deepEqual(config.tls, {

@@ -14,7 +14,7 @@ import { channelDefaults } from "#media/channel.ts";
 import { type Hooks, hookDefaults, STREAM_EVENTS } from "#modules/hooks/types.ts";
 import { isLoopback } from "#platform/network/loopback.ts";
 import { type ConfigFile, configSchema, ROLES, type Role } from "./config-schema.ts";
-import { environmentLayer, fileLayer, type Layer, type Options, optionLayer } from "./config-sources.ts";
+import { environmentLayer, fileLayer, type Layer, longestKnown, type Options, optionLayer } from "./config-sources.ts";
 
 export type Config = Readonly<{
   host: string;
@@ -117,23 +117,27 @@ function findFile(named: string | undefined, folder: string): { path: string; te
   }
 }
 
-/** Later layers win key by key; a list is one value. */
+/** Later layers win key by key, at every depth; a list is one value. */
 function merge(layers: readonly Layer[]) {
   const value: Record<string, unknown> = {};
   const origin = new Map<string, Layer>();
-  for (const layer of layers) {
-    for (const [key, item] of Object.entries(layer.value)) {
-      const both = isPlain(item) && isPlain(value[key]);
-      value[key] = both ? { ...(value[key] as object), ...item } : item;
-      for (const inner of isPlain(item) ? Object.keys(item) : []) origin.set(`${key}.${inner}`, layer);
-      origin.set(key, layer);
+  for (const layer of layers) mergeInto(value, layer.value, "", layer);
+  const whereIs = (path: Path) => longestKnown(origin, path)?.where(path) ?? "configuration";
+  return { value, whereIs };
+
+  function mergeInto(base: Record<string, unknown>, more: Layer["value"], prefix: string, layer: Layer): void {
+    for (const [key, item] of Object.entries(more)) {
+      const path = `${prefix}${key}`;
+      origin.set(path, layer);
+      if (!isPlain(item)) {
+        base[key] = item;
+        continue;
+      }
+      const inner = isPlain(base[key]) ? { ...base[key] } : {};
+      base[key] = inner;
+      mergeInto(inner, item, `${path}.`, layer);
     }
   }
-  const whereIs = (path: Path) => {
-    const layer = origin.get(path.slice(0, 2).join(".")) ?? origin.get(String(path[0]));
-    return layer?.where(path) ?? "configuration";
-  };
-  return { value, whereIs };
 }
 
 const isPlain = (value: unknown): value is Record<string, unknown> =>
