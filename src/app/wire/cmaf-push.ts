@@ -12,6 +12,7 @@ import { writeProducerTime } from "#media/cmaf/producer-time.ts";
 import { SEGMENT_END } from "#media/cmaf/segment-end.ts";
 import { taiToUtc } from "#media/time/tai.ts";
 import type { CmafSink, CmafTrackSink } from "#modules/transcode/types.ts";
+import { inOnePiece } from "#platform/network/http.ts";
 
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 2000;
@@ -215,11 +216,11 @@ class TrackPush implements CmafTrackSink {
 /** With the instant its newest frame reached the gateway, for the origin's account of latency, and whether its segment is
  *  complete with it. The part itself is not copied. */
 function send(request: ClientRequest, { newestArrivedNs, startTicks, lastOfSegment, bytes }: Part): void {
-  const head = writeProducerTime(taiToUtc(newestArrivedNs), startTicks);
-  request.cork();
-  request.write(lastOfSegment ? Buffer.concat([head, SEGMENT_END]) : head);
-  request.write(bytes);
-  request.uncork();
+  inOnePiece(request, () => {
+    request.write(writeProducerTime(taiToUtc(newestArrivedNs), startTicks));
+    if (lastOfSegment) request.write(SEGMENT_END);
+    request.write(bytes);
+  });
 }
 
 async function readProblem(response: IncomingMessage): Promise<PlatformError> {

@@ -6,6 +6,7 @@ import type { Clock, Timer } from "#base/clock.ts";
 import { PlatformError } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
 import { encodeEntry, encodeFailure, encodeHeader, encodeIdle } from "#media/session-log/codec.ts";
+import { inOnePiece } from "#platform/network/http.ts";
 import type { LogReader } from "./log-reader.ts";
 
 /** A reader that hears nothing for three of these takes the connection for dead. */
@@ -53,21 +54,19 @@ export class LogSender {
 
   #pump(): void {
     if (this.#ended) return;
-    let failure: { error: unknown } | null = null;
-    this.#response.cork(); // what is there now goes out in one piece
     try {
-      while (this.#unsentBytes < SEND_BYTES_MAX) {
-        const at = this.#reader.poll();
-        if (at === null) break;
-        this.#write(encodeEntry(at));
-      }
+      inOnePiece(this.#response, () => {
+        while (this.#unsentBytes < SEND_BYTES_MAX) {
+          const at = this.#reader.poll();
+          if (at === null) break;
+          this.#write(encodeEntry(at));
+        }
+      });
     } catch (error) {
-      failure = { error };
-    } finally {
-      this.#response.uncork();
+      this.fail(error);
+      return;
     }
-    if (failure !== null) this.fail(failure.error);
-    else if (this.#reader.done) this.#end();
+    if (this.#reader.done) this.#end();
     else if (this.#unsentBytes < SEND_BYTES_MAX) this.#wait();
   }
 
