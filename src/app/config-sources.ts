@@ -1,6 +1,6 @@
 // Where configuration is written: a YAML file, the environment, the command line. Each gives the same kind of layer, and
 // knows for each value where a person finds it again.
-import { isCollection, isPair, LineCounter, type Node, parseDocument, visit } from "yaml";
+import { isCollection, isPair, LineCounter, type Node, parse, parseDocument, visit } from "yaml";
 import { asSchema, type JsonSchema, nearest, type Path } from "#base/schema.ts";
 import type { GivenSecrets } from "./config.ts";
 import { configSchema } from "./config-schema.ts";
@@ -167,8 +167,11 @@ function parseText(schema: JsonSchema, text: string): unknown {
   if (schema.type === "boolean") return { true: true, false: false, "1": true, "0": false }[text] ?? text;
   if (schema.type !== "array") return text;
   if (schema.items?.type === "object") {
-    const document = parseDocument(text);
-    return document.errors.length > 0 ? text : document.toJS({ maxAliasCount: 100 });
+    try {
+      return parse(text, { maxAliasCount: 100 });
+    } catch {
+      return text;
+    }
   }
   return text
     .split(",")

@@ -236,3 +236,57 @@ export const ofJson: Mutate = (input, random, other) => {
   const value = isKey ? JSON.stringify(`k${random.int(0, 100)}`) : pick(random, JSON_VALUES);
   return Buffer.from(text.slice(0, match.index) + value + text.slice(match.index + match[0].length));
 };
+
+const MARKS = [
+  "{",
+  "}",
+  "[",
+  "]",
+  ";",
+  ":",
+  ",",
+  '"',
+  "'",
+  "\\",
+  "#",
+  "$",
+  "&",
+  "*",
+  "-",
+  " ",
+  "  ",
+  "\n",
+  "\t",
+  "\0",
+  "ä",
+];
+
+/** Lines of a text dropped, doubled, moved or indented otherwise; marks of its syntax put in; a word of it put elsewhere. */
+export const ofLines: Mutate = (input, random, other) => {
+  let text = input.toString("utf8");
+  for (let times = random.int(1, 6); times > 0; times -= 1) text = lineChanged(text, random, other);
+  return Buffer.from(text);
+};
+
+function lineChanged(text: string, random: Random, other: () => Buffer): string {
+  const at = random.int(0, text.length + 1);
+  const lines = text.split("\n");
+  const line = random.int(0, lines.length);
+  switch (random.int(0, 7)) {
+    case 0:
+      lines.splice(line, random.int(1, 4));
+      return lines.join("\n");
+    case 1:
+      lines.splice(random.int(0, lines.length + 1), 0, lines[line]!);
+      return lines.join("\n");
+    case 2:
+      lines[line] = lines[line]!.replace(/^ */, " ".repeat(random.int(0, 9)));
+      return lines.join("\n");
+    case 3:
+      return text.slice(0, at) + pick(random, other().toString("utf8").split(/\s+/)) + text.slice(at);
+    case 4:
+      return text.slice(0, at) + text.slice(at + random.int(1, 30));
+    default:
+      return text.slice(0, at) + pick(random, MARKS) + text.slice(at + random.int(0, 2));
+  }
+}

@@ -1,6 +1,6 @@
 // MediaMTX: each path becomes a channel; what a path takes from elsewhere becomes a pull.
 // Source: mediamtx.yml of the project's distribution, which documents each setting
-import { parseDocument } from "yaml";
+import { parse } from "yaml";
 import { PlatformError } from "#base/errors.ts";
 import { ffmpegLadder } from "./ffmpeg-ladder.ts";
 import { mediaMtxUsers, type UserKeys } from "./mediamtx-users.ts";
@@ -38,10 +38,7 @@ const DOORS: readonly [name: string, why: string][] = [
 /** @param file for messages @param secret of the hook, when there is one
  *  @throws PlatformError config.invalid */
 export function fromMediaMtx(text: string, file: string, secret: string): Outcome {
-  const document = parseDocument(text, { prettyErrors: false, version: "1.1" });
-  if (document.errors.length > 0)
-    throw new PlatformError("config.invalid", `${file} is not YAML: ${document.errors[0]!.message}`);
-  const config: unknown = document.toJS({ maxAliasCount: 100 });
+  const config = readYaml(text, file);
   if (!isSettings(config)) throw new PlatformError("config.invalid", `${file} holds no settings.`);
   const notes: Note[] = [];
   const note = (what: string, why: string) => void notes.push({ where: file, what, why });
@@ -58,6 +55,15 @@ export function fromMediaMtx(text: string, file: string, secret: string): Outcom
     config: { ...(rtmpPort === null || rtmpPort === 1935 ? {} : { rtmpPort }), ...(hooks ? { hooks } : {}), channels },
     notes,
   };
+}
+
+/** A document that reads well may still not be made a value: aliases of nothing or without end, merges of no mapping. */
+function readYaml(text: string, file: string): unknown {
+  try {
+    return parse(text, { prettyErrors: false, version: "1.1", maxAliasCount: 100, logLevel: "error" });
+  } catch (error) {
+    throw new PlatformError("config.invalid", `${file} is not YAML: ${(error as Error).message}`);
+  }
 }
 
 type Noter = (what: string, why: string) => void;

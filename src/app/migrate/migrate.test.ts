@@ -219,6 +219,11 @@ test("what neither server would take is refused with its place", () => {
     refused(() => fromMediaMtx("paths: [", "m.yml", SECRET)),
     /m\.yml is not YAML/,
   );
+  for (const text of ["paths: *nowhere", "paths: { <<: 1 }"])
+    assert.match(
+      refused(() => fromMediaMtx(text, "m.yml", SECRET)),
+      /m\.yml is not YAML/,
+    );
   const loop = { find: () => ["a"], read: () => "include a;" };
   assert.match(
     refused(() => readNginx("a", loop)),
