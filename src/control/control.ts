@@ -33,7 +33,7 @@ import { createWorkers } from "./workers.ts";
 
 /** A pass without any cause: finds what no event told. */
 const SLOW_MS = 1000;
-/** An origin changes with each part of each rendition; what matters of it here may wait this long. */
+/** Origins change in bursts, when sessions begin and end. */
 const ORIGIN_GATHER_MS = 50;
 
 export type ControlDeps = Readonly<{

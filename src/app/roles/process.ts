@@ -19,6 +19,7 @@ import {
   type Secrets,
   type ToProcess,
 } from "../supervisor/messages.ts";
+import { keptToken } from "../wire/kept-token.ts";
 
 export type RoleContext = Readonly<{
   clock: Clock;
@@ -77,7 +78,9 @@ export function runRole(name: ProcessName, start: (context: RoleContext) => Prom
         keys,
         random: systemRandom(),
         peers: () => peers,
-        internalToken: () => keys.mint({ kind: "internal", role: name }, INTERNAL_TOKEN_SECONDS),
+        internalToken: keptToken(clock, INTERNAL_TOKEN_SECONDS, (seconds) =>
+          keys.mint({ kind: "internal", role: name }, seconds),
+        ),
         supervisor: {
           send: (outgoing) => void process.send?.(outgoing),
           onMessage: (listener) => void process.on("message", listener),

@@ -178,10 +178,7 @@ class OriginHost {
           init: (name, era) => session.tracks.get(name)?.inits.get(era)?.bytes ?? null,
           known: stretches,
         }),
-      published: (session, track) => {
-        live.published(session, track);
-        this.#changed();
-      },
+      published: (session, track) => live.published(session, track),
       replanned: (session) => this.#replanned(live, session),
       shown: (_, msn, discontinuities) => live.numbers.shown(msn, discontinuities),
       lastMsn: (session) => this.#lastMsn(live, session),

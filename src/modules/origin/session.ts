@@ -176,7 +176,7 @@ export class Session {
     this.advance();
     if (decision.kind === "boundary") this.#boundaries.forget(this.#making());
     this.#deps.replanned(this);
-    this.#deps.changed();
+    if (decision.kind !== "boundary") this.#deps.changed();
   }
 
   #making(): number[] {

@@ -45,6 +45,8 @@ export interface Origin {
   /** Called when somebody asks for a playlist of a channel that has nothing live, and when the last viewer has been gone
    *  for a while: what an on-demand source needs. Instants are monotonic ms. */
   audience(): readonly Readonly<{ channel: string; lastAskedMs: number }>[];
+  /** Called when there is news of a session or its audience. Parts are none: with many streams there is one every few
+   *  milliseconds, and who counts them looks at `sessions` when it wants to know. */
   onChange(listener: () => void): () => void;
   close(): Promise<void>;
 }
