@@ -106,18 +106,22 @@ export class Follower {
     this.#checkHint(playlist);
   }
 
-  /** The hint of the reading before must be the part that came. */
+  /** The hint of the reading before must be the part that came. Only what nobody could foresee may come in its place, and
+   *  such a thing shows: a gap, or a discontinuity. */
   #checkHint(playlist: MediaPlaylist): void {
     const listed = [...playlist.segments.slice(-3).flatMap((segment) => segment.parts), ...playlist.open.parts];
     const hint = playlist.hints.find((h) => h.type === "PART");
     const edge = edgeOf(playlist);
     if (this.#hinted && edge.msn > this.#hinted.msn - 1 && !playlist.ended) {
       const came = listed.some((part) => part.uri === this.#hinted!.uri) || hint?.uri === this.#hinted.uri;
-      if (!came && playlist.segments.at(-1)?.gap !== true)
-        this.#findings.add("hint.never_appeared", this.url, this.#hinted.uri);
+      const { msn } = this.#hinted;
+      const isOther = [...playlist.segments, playlist.open].some(
+        (segment) => (segment.msn >= msn && segment.gap) || (segment.msn > msn && segment.discontinuity),
+      );
+      if (!came) this.#findings.add("hint.never_appeared", this.url, this.#hinted.uri);
     }
     this.#hinted = hint ? { uri: hint.uri, msn: edge.msn } : null;
-    if (hint) void this.judge.fetchPart(hint.uri); // asked for early, as players do
+    if (hint) void this.judge.fetchPart(hint.uri, true); // asked for early, as players do
   }
 
   #checkHold(answer: Answer, want: { msn: number; part: number | null }, before: MediaPlaylist): void {

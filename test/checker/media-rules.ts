@@ -22,6 +22,8 @@ export class MediaJudge {
   readonly #findings: Findings;
   readonly #inits = new Map<string, Promise<Init | null>>();
   readonly #parts = new Map<string, Promise<FetchedPart | null>>();
+  /** Hinted parts that were answered with 404: they must not be listed after that. */
+  readonly #denied = new Set<string>();
   /** End of the newest part, per map: decode times go on from there. */
   #endTicks: number | null = null;
   /** date - media time, ms, since the last discontinuity. */
@@ -67,8 +69,12 @@ export class MediaJudge {
     return loading;
   }
 
-  async #fetch(uri: string, headers: Record<string, string> = {}) {
-    const answer = await this.#client.get(this.#at(uri), { headers }).catch(() => null);
+  async #fetch(uri: string, isHint = false) {
+    const answer = await this.#client.get(this.#at(uri), { headers: {} }).catch(() => null);
+    if (isHint && answer?.status === 404) {
+      this.#denied.add(uri);
+      return null;
+    }
     if (answer?.status !== 200) {
       this.#findings.add("fetch.failed", this.#at(uri), `answered ${answer?.status ?? "nothing"}`);
       return null;
@@ -80,12 +86,12 @@ export class MediaJudge {
     return answer;
   }
 
-  /** Ask for a part, at once or before it is listed. Asked twice, fetched once. */
-  fetchPart(uri: string): Promise<FetchedPart | null> {
+  /** Ask for a part, at once or, as a hint, before it is listed. Asked twice, fetched once. */
+  fetchPart(uri: string, isHint = false): Promise<FetchedPart | null> {
     const known = this.#parts.get(uri);
     if (known) return known;
     const loading = (async () => {
-      const answer = await this.#fetch(uri);
+      const answer = await this.#fetch(uri, isHint);
       if (!answer) return null;
       // The head may come early; the bytes must come in one go.
       if (answer.receivedMs - answer.firstByteMs > 150)
@@ -109,6 +115,8 @@ export class MediaJudge {
   async judgePart(part: Part, first: boolean, discontinuity: boolean): Promise<void> {
     if (part.gap) return;
     const got = await this.fetchPart(part.uri);
+    if (this.#denied.delete(part.uri))
+      this.#findings.add("fetch.failed", this.#at(part.uri), "answered 404 as a hint, and is listed");
     if (!got || !this.init) return;
     const { timescale, kind } = this.init;
     const ticks = got.chunks.reduce((sum, chunk) => sum + chunk.durationTicks, 0);

@@ -4,14 +4,14 @@ import { test } from "node:test";
 import { runChecker } from "./checker.ts";
 import { type Code, RULES } from "./findings.ts";
 import { FAULTS, type Fault } from "./synthetic/faults.ts";
-import { startSynthetic } from "./synthetic/origin.ts";
+import { MSN_BASE, PARTS_PER_SEGMENT, type PlaylistModel, startSynthetic } from "./synthetic/origin.ts";
 
 const RELOADS = 22;
 const RELOADS_LONG = 60;
 /** Servers and checkers share this process: more at once would be late by themselves. */
 const AT_ONCE = 24;
 
-async function findingsOf(fault: Fault | null, reloads: number): Promise<string[]> {
+async function findingsOf(fault: Omit<Fault, "causes"> | null, reloads: number): Promise<string[]> {
   const origin = await startSynthetic(fault);
   try {
     const report = await runChecker({ url: origin.url, reloads });
@@ -23,6 +23,16 @@ async function findingsOf(fault: Fault | null, reloads: number): Promise<string[
 
 test("an origin that keeps every rule: no finding", async () => {
   assert.deepEqual(await findingsOf(null, RELOADS_LONG), []);
+});
+
+test("a hint that nobody could make true, since a discontinuity came in its place: no finding", async () => {
+  const unforeseen = (model: PlaylistModel) => {
+    const [msn, partsBefore] = [MSN_BASE + 16, 16 * PARTS_PER_SEGMENT];
+    if (model.published > partsBefore)
+      for (const segment of [...model.segments, model.open]) segment.discontinuity ||= segment.msn === msn;
+    else if (model.published === partsBefore) model.hints = [model.hints[0]!.replace(".p.", ".q.")];
+  };
+  assert.deepEqual(await findingsOf({ playlist: unforeseen }, RELOADS), []);
 });
 
 test("each planted fault is found", { concurrency: AT_ONCE }, async (suite) => {

@@ -13,7 +13,7 @@ export const WINDOW_SEGMENTS = 12;
 const HISTORY_SEGMENTS = 14;
 /** Has a discontinuity before it; slides out of the window during a run. */
 export const DISCONTINUITY_AT = 4;
-const MSN_BASE = 100;
+export const MSN_BASE = 100;
 const FRAMES_PER_PART = (PART_MS * VIDEO.rate) / 1000;
 const AUDIO_FRAME = 1024;
 
@@ -180,7 +180,9 @@ export type Reply = {
   dribbleMs: number;
 };
 
-export async function startSynthetic(fault: Fault | null): Promise<{ url: string; close: () => Promise<void> }> {
+export async function startSynthetic(
+  fault: Omit<Fault, "causes"> | null,
+): Promise<{ url: string; close: () => Promise<void> }> {
   const originMs = Date.now() - HISTORY_SEGMENTS * PARTS_PER_SEGMENT * PART_MS;
   const timers = new Set<NodeJS.Timeout>();
   const wait = (ms: number) =>
