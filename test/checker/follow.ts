@@ -118,7 +118,7 @@ export class Follower {
       const isOther = [...playlist.segments, playlist.open].some(
         (segment) => (segment.msn >= msn && segment.gap) || (segment.msn > msn && segment.discontinuity),
       );
-      if (!came) this.#findings.add("hint.never_appeared", this.url, this.#hinted.uri);
+      if (!came && !isOther) this.#findings.add("hint.never_appeared", this.url, this.#hinted.uri);
     }
     this.#hinted = hint ? { uri: hint.uri, msn: edge.msn } : null;
     if (hint) void this.judge.fetchPart(hint.uri, true); // asked for early, as players do
