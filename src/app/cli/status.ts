@@ -10,10 +10,10 @@ export async function status(options: ClientOptions): Promise<void> {
   for (const [name, value] of Object.entries(answer)) console.log(`  ${name.padEnd(14)} ${inWords(value)}`);
 }
 
-/** "live 2, ended 1"; "none" when there is nothing. */
+/** "live 2, ended 1"; "none" when there is nothing, a dash for what is not there or not known. */
 function inWords(value: unknown): string {
   if (typeof value === "boolean") return value ? "yes" : "no";
-  if (typeof value !== "object" || value === null) return String(value ?? "unknown");
+  if (typeof value !== "object" || value === null) return String(value ?? "-");
   if (Array.isArray(value)) return value.map(inWords).join("; ") || "none";
   const words = Object.entries(value).map(([key, item]) => `${key} ${inWords(item)}`);
   return words.join(", ") || "none";
