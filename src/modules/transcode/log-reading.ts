@@ -2,6 +2,7 @@
 import { assert } from "#base/assert.ts";
 import type { Log } from "#base/log.ts";
 import { presumedColour } from "#media/codec/colour.ts";
+import { isInstantRefresh } from "#media/codec/video-stream.ts";
 import type { Colour } from "#media/codec/vui.ts";
 import { largestFirst } from "#media/ladder/plan.ts";
 import { isEncodedVideo } from "#media/ladder/rendition.ts";
@@ -52,6 +53,9 @@ export class LogReading {
   /** By era, as the picture track was when it opened: its output stays as it is, whatever the source becomes. */
   readonly #colours = new Map<number, Colour>();
   #videoInput: VideoInput | null = null;
+  /** Units since the newest refresh of an era whose pictures are only copied: where a stream is encoded from there on, the
+   *  next era begins among pictures that refer to these. No more than a copied segment may be long. */
+  #references: PlacedUnit[] = [];
   #pictures: EraPictures | null = null;
   #audioRungs: AudioRungs | null = null;
   #beginning: Place | null = null;
@@ -110,7 +114,10 @@ export class LogReading {
    *  that its decoder goes on. */
   #tracks({ tracks }: TracksKnown): void {
     const video = largestFirst(tracks)[0] ?? null;
-    if (!sameTrack(video, this.#videoTrack)) this.#videoTrack = video;
+    if (!sameTrack(video, this.#videoTrack)) {
+      this.#videoTrack = video;
+      this.#references = [];
+    }
     this.#audio.setTracks(tracks);
   }
 
@@ -136,6 +143,7 @@ export class LogReading {
   async #hole({ to }: Hole): Promise<void> {
     const era = this.#timeline.era;
     if (era === null) return;
+    this.#references = [];
     await this.#videoInput?.drain();
     await this.#pictures?.advance(era, to);
     this.#settled = Math.max(this.#settled, to);
@@ -165,14 +173,25 @@ export class LogReading {
     if (place === null) return;
     if (place.era === era) this.#settled = Math.max(this.#settled, place.slot + 1);
     this.#audio.seen(unit.timeNs);
-    if (!place.era.renditions.some(isEncodedVideo)) return;
+    if (!isEncoded(era) && !isEncoded(place.era)) {
+      this.#refer(track, { unit, ...place });
+      return;
+    }
     this.#videoInput ??= new VideoInput(
       this.#settings.av,
       this.#atLogStart,
       (of) => this.#colours.get(of.era) ?? BT709,
       (set) => this.#set(set),
     );
-    await this.#videoInput.unit(track, unit, place.era, place.slot);
+    for (const placed of [...this.#references.splice(0), { unit, ...place }])
+      await this.#videoInput.unit(track, placed.unit, placed.era, placed.slot);
+  }
+
+  #refer(track: VideoTrack, placed: PlacedUnit): void {
+    const { randomAccess, payload } = placed.unit;
+    const isRefresh = randomAccess && isInstantRefresh(track.codec, payload);
+    if (isRefresh) this.#references = [placed];
+    else if (this.#references.length > 0) this.#references.push(placed);
   }
 
   /** Around an era's first frame, reordered pictures of the era before may still come. */
@@ -246,6 +265,12 @@ export class LogReading {
     this.#beginning = beginning;
     this.#audioRungs = new AudioRungs(av, this.#timeline, this.#audio, outlet, beginning);
   }
+}
+
+type PlacedUnit = Readonly<{ unit: Unit; era: EraOpened; slot: number }>;
+
+function isEncoded(era: EraOpened): boolean {
+  return era.renditions.some(isEncodedVideo);
 }
 
 function hasVideo(era: EraOpened): boolean {

@@ -149,6 +149,10 @@ export class VideoInput {
   async #scale(picture: Picture, placed: Placed): Promise<void> {
     const { era } = placed;
     const track = this.#track!;
+    if (!era.renditions.some(isEncodedVideo)) {
+      picture.release(); // only others refer to it
+      return;
+    }
     if (this.#scaler && (this.#scaler.era !== era || !isScaledAlike(this.#scaler.track, track)))
       await this.#closeScaler();
     if (this.#scaler === null) {
