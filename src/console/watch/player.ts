@@ -33,6 +33,8 @@ export type Stats = {
 };
 
 const WAIT_MS = 1500;
+/** After it was lost. */
+const AGAIN_MS = 300;
 /** Behind the aim by more than this, catching up by rate takes too long: jump. First value: where the media is at hand,
  *  second: where it must be fetched. At the start (loading took its time) a smaller one, once. */
 const JUMP_BEHIND_MS = { start: 300, buffered: 1200, fetched: 4000 } as const;
@@ -83,7 +85,7 @@ export class LivePlayer {
     video.addEventListener("pause", () => {
       if (this.#wantsPause) this.#set("paused");
     });
-    video.addEventListener("ended", () => this.#lost("ended"));
+    video.addEventListener("ended", () => void this.#wait()); // of this rendition; others may go on, or the next stream
     this.#timer = setInterval(() => this.#watch(), WATCH_EVERY_MS);
     void this.#wait();
   }
@@ -165,12 +167,14 @@ export class LivePlayer {
     this.#engine = null;
   }
 
+  /** Asks what there is. What plays stays until the answer. */
   async #wait(): Promise<void> {
     this.#generation += 1;
     const own = this.#generation;
     clearTimeout(this.#retry);
     const { state, offers } = await availability(this.#url);
     if (own !== this.#generation) return;
+    this.#leave();
     const isLive = state === "live";
     this.#verdict = isLive ? judge(offers, (codec) => canPlay(this.#video, codec)) : null;
     if (isLive && this.#verdict?.playable) return this.#start();
@@ -184,7 +188,7 @@ export class LivePlayer {
     this.#settled = false;
     this.#movedAt = performance.now();
     this.#engine = engineFor(this.#video, this.#url, this.#sound, {
-      onLost: () => this.#lost(null),
+      onLost: () => this.#lost(),
       onChoices: this.#onChange,
     });
     this.#set(this.#engine === null ? "unsupported" : "starting");
@@ -205,16 +209,20 @@ export class LivePlayer {
     }
   }
 
-  #lost(reason: Availability | null): void {
-    this.#engine?.destroy();
-    this.#engine = null;
-    if (this.#began && reason === null) this.#restarts += 1;
-    this.#began = false;
-    this.#reason = reason;
+  #lost(): void {
+    if (this.#began) this.#restarts += 1;
+    this.#leave();
+    this.#reason = null;
     this.#set("waiting");
     clearTimeout(this.#retry);
     this.#generation += 1; // what was asked before does not count any more
-    this.#retry = setTimeout(() => void this.#wait(), reason === null ? 300 : WAIT_MS);
+    this.#retry = setTimeout(() => void this.#wait(), AGAIN_MS);
+  }
+
+  #leave(): void {
+    this.#engine?.destroy();
+    this.#engine = null;
+    this.#began = false;
   }
 
   #watch(): void {
@@ -227,7 +235,7 @@ export class LivePlayer {
     }
     if (document.hidden) this.#movedAt = now; // browsers slow hidden pages down
     if (now - this.#movedAt > STUCK_MS) {
-      this.#lost(null);
+      this.#lost();
       return;
     }
     if (this.#video.paused && !this.#wantsPause) void this.#play();
