@@ -39,3 +39,28 @@ test("a walk names functions that are in the files it points to", () => {
     }
   assert.ok(names > 30, `${names} names`);
 });
+
+test("decisions are numbered without gaps, and the list has all of them", () => {
+  const pages = globSync("docs/decisions/[0-9]*.md", { cwd: root }).sort();
+  const list = read("docs/decisions/README.md");
+  assert.ok(pages.length > 10, `${pages.length} pages`);
+  for (const [i, page] of pages.entries()) {
+    const number = String(i + 1).padStart(4, "0");
+    const name = page.split("/").at(-1)!;
+    assert.ok(name.startsWith(`${number}-`), `${page} should be number ${number}`);
+    assert.ok(read(page).startsWith(`# ${number}: `), `${page} begins with its number`);
+    assert.ok(list.includes(`[${number}](${name})`), `${page} is in the list`);
+    for (const part of ["Question", "Choice", "Cost"])
+      assert.ok(read(page).includes(`**${part}.**`), `${page}: ${part}`);
+  }
+});
+
+test("a word of the glossary stands there once", () => {
+  const words = [...read("docs/glossary.md").matchAll(/^\| ([^|]+?) \|/gm)].map(([, word]) => word!).slice(2);
+  const single = words.flatMap((word) => word.split(/ \/ |, /)).map((word) => word.toLowerCase());
+  assert.ok(single.length > 30, `${single.length} words`);
+  assert.deepEqual(
+    single.filter((word, i) => single.indexOf(word) !== i),
+    [],
+  );
+});
