@@ -64,3 +64,15 @@ test("a word of the glossary stands there once", () => {
     [],
   );
 });
+
+test("a publisher that is turned away finds its code in the guide", () => {
+  const codes = [...read("src/base/errors.ts").matchAll(/^ {2}"((?:publish|ingest)\.\w+)":/gm)].map(
+    ([, code]) => code!,
+  );
+  assert.ok(codes.length >= 10, `${codes}`);
+  const guide = read("docs/guides/encoders.md");
+  assert.deepEqual(
+    codes.filter((code) => !guide.includes(`\`${code}\``)),
+    [],
+  );
+});
