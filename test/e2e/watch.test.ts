@@ -62,6 +62,7 @@ test("viewers choose a language, and are told what their browser cannot play", {
   await mkdir(OUTPUT, { recursive: true });
   const channels = [
     { name: "languages", ladder: "passthrough" },
+    { name: "codecs", ladder: "passthrough" },
     { name: "hevc", ladder: "passthrough" },
     { name: "both", ladder: [{ copy: true }, { height: 180 }] },
     { name: "dolby", ladder: "passthrough" },
@@ -102,6 +103,30 @@ test("viewers choose a language, and are told what their browser cannot play", {
       assert.match(figures, /H\.264 \(avc1\.[0-9a-f]{6}\) · SDR/);
       assert.match(figures, /Spanish · AAC \(mp4a\.40\.2\)/);
       await page.screenshot({ path: join(OUTPUT, "watch-languages.png") });
+      await source.end();
+    });
+
+    // A language that only another codec has: the player changes the group of sound for it, and comes back.
+    await withPage(async (page) => {
+      const source = publish(installation, "codecs", [
+        ...H264(25),
+        "-c:a:0",
+        "aac",
+        "-c:a:1",
+        "libopus",
+        "-b:a",
+        "96k",
+      ]);
+      await watch(page, "codecs");
+      await plays(page);
+      const menu = page.getByLabel("Audio track");
+      const sounds = async (pattern: RegExp) =>
+        pattern.test((await page.getByLabel("Playback figures").textContent())!);
+      await page.keyboard.press("i");
+      await menu.selectOption("Spanish");
+      await eventually("Opus in Spanish plays", () => sounds(/Spanish · Opus/));
+      await menu.selectOption("English");
+      await eventually("AAC in English plays", () => sounds(/English · AAC/));
       await source.end();
     });
 

@@ -34,6 +34,7 @@ export function hlsEngine(video: HTMLVideoElement, url: string, sound: string | 
     abrEwmaDefaultEstimate: 5_000_000,
     ...(sound === null ? {} : { audioPreference: { name: sound } }),
   });
+  let wanted = sound;
   let mediaErrorAt = Number.NEGATIVE_INFINITY;
   hls.on(Hls.Events.ERROR, (_, data: ErrorData) => {
     if (!data.fatal) return;
@@ -47,6 +48,7 @@ export function hlsEngine(video: HTMLVideoElement, url: string, sound: string | 
   const { MANIFEST_PARSED, LEVELS_UPDATED, AUDIO_TRACKS_UPDATED, AUDIO_TRACK_SWITCHED } = Hls.Events;
   for (const event of [MANIFEST_PARSED, LEVELS_UPDATED, AUDIO_TRACKS_UPDATED, AUDIO_TRACK_SWITCHED] as const)
     hls.on(event, events.onChoices);
+  hls.on(AUDIO_TRACKS_UPDATED, () => keepSound(hls, wanted));
   hls.loadSource(url);
   hls.attachMedia(video);
   const current = (): Level | undefined => hls.levels[hls.currentLevel];
@@ -69,11 +71,18 @@ export function hlsEngine(video: HTMLVideoElement, url: string, sound: string | 
     sounds: () => soundsOf(hls),
     sound: () => hls.audioTracks[hls.audioTrack]?.name ?? null,
     setSound: (name) => {
+      wanted = name;
       hls.setAudioOption({ name });
     },
     livePosition: () => hls.liveSyncPosition,
     destroy: () => hls.destroy(),
   };
+}
+
+/** Another group of sound has come: hls.js goes on with the language it had, even where it changed the group for another. */
+function keepSound(hls: Hls, name: string | null): void {
+  const at = hls.audioTracks.findIndex((track) => track.name === name);
+  if (at >= 0 && at !== hls.audioTrack) hls.audioTrack = at;
 }
 
 /** Best first. Each picture is there once per group of sound: those of the group that plays. */

@@ -1,6 +1,7 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import fc from "fast-check";
+import { codecString } from "#media/codec/codec-string.ts";
 import { audioGroups, languageTag } from "./audio-groups.ts";
 
 const choice = (codec: string, language: string, uri: string) => ({ codec, language, uri, channels: 2 });
@@ -38,6 +39,14 @@ test("two codecs are two groups with the same members, best known first; the def
   ]);
 });
 
+test("codecs are ranked by the strings that playlists have", () => {
+  const [opus, ac3] = (["opus", "ac3"] as const).map((codec) => codecString({ codec, config: new Uint8Array() }));
+  assert.deepEqual(shown([choice(ac3!, "eng", "a"), choice(opus!, "eng", "o")]), [
+    ["audio", "opus", "English o*"],
+    ["audio-ac-3", "ac-3", "English a*"],
+  ]);
+});
+
 test("what a codec does not have is borrowed from the better known one, never the other way round", () => {
   const choices = [
     choice("ec-3", "eng", "e3"),
@@ -53,7 +62,7 @@ test("what a codec does not have is borrowed from the better known one, never th
 
 test("any languages and codecs: names are unique in a group, one default at most, each rendition in some group", () => {
   const any = fc.record({
-    codec: fc.constantFrom(AAC, "ac-3", "ec-3", "Opus", "mp4a.40.34"),
+    codec: fc.constantFrom(AAC, "ac-3", "ec-3", "opus", "mp4a.40.34"),
     language: fc.oneof(fc.constantFrom("eng", "fra", "und", "zzz", ""), fc.string({ maxLength: 4 })),
     uri: fc.uuid(),
     channels: fc.constant(2),

@@ -34,7 +34,7 @@ export type AudioGroup<A extends AudioChoice> = Readonly<{
 const MAIN_GROUP = "audio";
 
 /** The less of them a codec has in its place here, the more players know it. */
-const KNOWN_BY_MOST = ["mp4a.40.2", "mp4a.40.5", "mp4a.40.29", "mp4a.40.34", "Opus", "ac-3", "ec-3"];
+const KNOWN_BY_MOST = ["mp4a.40.2", "mp4a.40.5", "mp4a.40.29", "mp4a.40.34", "opus", "ac-3", "ec-3"];
 
 /** @param choices in the order of the source; the first is the default
  *  @returns the group that most players can play first; none without choices */
