@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
-const entry = join(import.meta.dirname, "../../bin/continuity.js");
+export const entry = join(import.meta.dirname, "../../bin/continuity.js");
 
 export type Installation = Readonly<{
   url: string;

@@ -15,6 +15,7 @@ import { makeCertificate } from "#platform/network/testing/certificate.ts";
 import { rtpPacket } from "#protocols/rtp/testing/packet.ts";
 import {
   AAC,
+  entry,
   eventually,
   ffmpeg,
   H264,
@@ -386,6 +387,15 @@ test("TLS: RTMPS, HTTPS PUT by ffmpeg and curl, playback and events over HTTP/2"
       const refused = curl("-T", file, `${https}/ingest/put.mpegts?key=wrong-key`);
       assert.match(refused.stdout, /publish\.key_refused/);
       assert.match(curl("--http1.1", `${https}/healthz`).stdout, /ok/);
+      const ours = ["publish", file, "--to", `rtmps://${HOST}:${rtmpsPort}/live/ours?key=${publishKey}`];
+      const untrusting = spawnSync(process.execPath, [entry, ...ours], { encoding: "utf8" });
+      assert.equal(untrusting.status, 3, untrusting.stderr); // not reached
+      assert.match(untrusting.stderr, /Cannot connect to .*: self-signed certificate/);
+      const trust = { ...process.env, NODE_EXTRA_CA_CERTS: certificate };
+      const publishing = spawn(process.execPath, [entry, ...ours], { env: trust, stdio: "ignore" });
+      const published = once(publishing, "exit");
+      await streams(installation, "ours", "rtmps");
+      assert.deepEqual(await published, [0, null]);
       await cut(rtmpsPort, Buffer.alloc(1537, 3)); // RTMP without TLS
       await streams(installation, "rtmps", "rtmps");
     });

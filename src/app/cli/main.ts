@@ -49,7 +49,7 @@ shared(
     .description("publish a file in real time, as an encoder would")
     .argument("<file>", "anything FFmpeg reads"),
 )
-  .option("--to <url>", "rtmp://... or http(s)://.../ingest/CHANNEL.mpegts?key=...")
+  .option("--to <url>", "rtmp(s)://.../live/CHANNEL?key=... or http(s)://.../ingest/CHANNEL.mpegts?key=...")
   .option("--channel <name>", "channel of the installation (default: the file's name)")
   .option("--loop", "start again at the end, until stopped")
   .action(async (file, options) => (await import("./publish.ts")).publish(file, options));

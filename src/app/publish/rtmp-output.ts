@@ -20,9 +20,9 @@ const ENCODER = "Continuity";
  *  @throws PlatformError api.bad_request (not such a URL), network.unreachable, publish.* with the server's own words */
 export async function openRtmpOutput(deps: RtmpOutputDeps, url: string, tracks: OutputTracks): Promise<LiveOutput> {
   const address = parseRtmpUrl(url);
-  if (address.secure) throw new PlatformError("api.bad_request", "rtmps:// is not supported here; use rtmp://.");
-  const { host, port } = address;
-  const connection = await deps.network.connectTcp({ host, port, timeoutMs: CONNECT_TIMEOUT_MS });
+  const { host, port, secure } = address;
+  const where = { host, port, timeoutMs: CONNECT_TIMEOUT_MS };
+  const connection = await (secure ? deps.network.connectTls(where) : deps.network.connectTcp(where));
   const output = new RtmpOutput(deps, connection, address, tracks);
   await output.opened;
   return output;
