@@ -147,7 +147,7 @@ function controlHandlers(context: RoleContext, control: Control, channels: Chann
 }
 
 runRole("front", async (context) => {
-  const { clock, random, log, config, secrets, keys, peers } = context;
+  const { clock, random, log, config, secrets, keys, peers, internalToken } = context;
   const withControl = config.roles.includes("control");
   const channels = await createChannels({
     clock,
@@ -207,17 +207,19 @@ runRole("front", async (context) => {
     closing.push(api.close, control.close, gateway.close, ...remotes.map((remote) => remote.close));
     handlers.push(...controlHandlers(context, control, channels), api.handler, pages.handler);
     handlers.push(
-      proxyTo(
-        (path, query) => /^\/ingest\/[^/]+(\.mpegts$|\/)/.test(path) && !namesSession(query),
-        () => peers().gatewayUrl,
-      ),
+      proxyTo({
+        matches: (path, query) => /^\/ingest\/[^/]+(\.mpegts$|\/)/.test(path) && !namesSession(query),
+        target: () => peers().gatewayUrl,
+        token: internalToken,
+      }),
     );
     if (!origin)
       handlers.push(
-        proxyTo(
-          (path, query) => path.startsWith("/live/") || (path.startsWith("/ingest/") && namesSession(query)),
-          () => peers().originUrls[0] ?? null,
-        ),
+        proxyTo({
+          matches: (path, query) => path.startsWith("/live/") || (path.startsWith("/ingest/") && namesSession(query)),
+          target: () => peers().originUrls[0] ?? null,
+          token: internalToken,
+        }),
       );
     onUpgrade = control.handleUpgrade;
     pages.prepare().catch((error) => log.error("the console's pages cannot be built", { error }));

@@ -2,6 +2,7 @@
 import { strict as assert } from "node:assert";
 import { request as httpRequest, type IncomingMessage, type RequestListener } from "node:http";
 import { test } from "node:test";
+import { PASSED_ON } from "#modules/ingest/http-remote.ts";
 import { type HttpServer, listenHttp } from "#platform/network/drivers/http-server.ts";
 import { proxyTo } from "./proxy.ts";
 
@@ -17,12 +18,7 @@ function through(title: string, role: RequestListener, body: (under: Under) => P
       role(request, response);
       return true;
     });
-    const front = await listen(
-      proxyTo(
-        () => true,
-        () => behind.url,
-      ),
-    );
+    const front = await listen(proxyTo({ matches: () => true, target: () => behind.url, token: async () => "shown" }));
     try {
       await body({ front, stopRole: () => behind.close() });
     } finally {
@@ -110,4 +106,15 @@ through("an answer that goes along with the body does not end it", early, async 
 through("a role that goes away is a 502; one that is away stays one", counting, async ({ front, stopRole }) => {
   await stopRole();
   assert.equal((await put(front.url, 65_536)).status, 502);
+});
+
+const telling: RequestListener = ({ headers, socket }, response) =>
+  response.end(JSON.stringify([headers[PASSED_ON.remote], headers[PASSED_ON.token], socket.remotePort]));
+
+through("the role is told who asks, whatever the asker says of that", telling, async ({ front }) => {
+  const headers = { [PASSED_ON.remote]: "192.0.2.7:1", [PASSED_ON.token]: "mine" };
+  const [remote, token, port] = (await (await fetch(front.url, { headers })).json()) as [string, string, number];
+  assert.match(remote, /^127\.0\.0\.1:\d+$/);
+  assert.equal(token, "shown");
+  assert.notEqual(Number(remote.split(":")[1]), port);
 });

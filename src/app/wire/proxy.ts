@@ -2,9 +2,10 @@
 // (a publisher's PUT lasts as long as the stream).
 // A role that refuses answers before the body has ended. Whoever is cut off while writing sees a reset and never the
 // reason, so after the answer the rest of the body is read and thrown away, until the listener has had enough of it.
-import { request as httpRequest, type IncomingMessage } from "node:http";
+import { request as httpRequest, type IncomingMessage, type ServerResponse } from "node:http";
 import { pipeline } from "node:stream";
 import { PlatformError } from "#base/errors.ts";
+import { PASSED_ON, peerOf } from "#modules/ingest/http-remote.ts";
 import { answerProblem, type HttpHandler } from "#platform/network/http.ts";
 
 /** Headers of one hop only (RFC 9110, 7.6.1). */
@@ -19,9 +20,16 @@ const HOP = [
   "upgrade",
 ];
 
-/** @param matches told the path, and the query with its "?"
- *  @param target base URL of the role, or null while it is not known */
-export function proxyTo(matches: (path: string, query: string) => boolean, target: () => string | null): HttpHandler {
+export type ProxyOptions = Readonly<{
+  /** Told the path, and the query with its "?". */
+  matches: (path: string, query: string) => boolean;
+  /** Base URL of the role, or null while it is not known. */
+  target: () => string | null;
+  /** The installation's: with it the role believes us who asks. */
+  token: () => Promise<string>;
+}>;
+
+export function proxyTo({ matches, target, token }: ProxyOptions): HttpHandler {
   return (request, response) => {
     const url = request.url ?? "/";
     const [path] = url.split("?", 1);
@@ -32,31 +40,41 @@ export function proxyTo(matches: (path: string, query: string) => boolean, targe
       request.resume();
       return true;
     }
-    const headers = { ...request.headers, "x-forwarded-for": request.socket.remoteAddress ?? "" };
-    for (const name of HOP) delete headers[name as keyof typeof headers];
-    headers.connection = "keep-alive"; // else the role closes with its answer, and what is still coming resets it
-    const onward = httpRequest(new URL(url, base), { method: request.method ?? "GET", headers, agent: false });
-    onward.on("response", (answer) => {
-      if (response.destroyed) return void onward.destroy(); // the asker left meanwhile
-      response.writeHead(answer.statusCode ?? 502, withoutHop(answer.headers));
-      response.flushHeaders();
-      pipeline(answer, response, () => {
-        request.unpipe(onward);
-        onward.destroy();
+    request.on("error", () => {}); // its close follows
+    token()
+      .then((shown) => passOn(request, response, new URL(url, base), shown))
+      .catch((error: unknown) => {
+        answerProblem(response, error);
         request.resume();
       });
-    });
-    onward.on("error", (cause) => {
-      request.unpipe(onward);
-      answerProblem(response, new PlatformError("network.unreachable", "That part does not answer.", { cause }));
-      request.resume();
-    });
-    request.on("error", () => {}); // its close follows
-    request.on("close", () => request.complete || onward.destroy());
-    onward.flushHeaders(); // a body may be long in coming, and whether it may come at all is for the role to say
-    request.pipe(onward); // not pipeline: it would cut the asker off when the role has had enough
     return true;
   };
+}
+
+function passOn(request: IncomingMessage, response: ServerResponse, url: URL, token: string): void {
+  if (request.socket.destroyed) return; // the asker left meanwhile
+  const headers = { ...request.headers, [PASSED_ON.remote]: peerOf(request), [PASSED_ON.token]: token };
+  for (const name of HOP) delete headers[name as keyof typeof headers];
+  headers.connection = "keep-alive"; // else the role closes with its answer, and what is still coming resets it
+  const onward = httpRequest(url, { method: request.method ?? "GET", headers, agent: false });
+  onward.on("response", (answer) => {
+    if (response.destroyed) return void onward.destroy(); // the asker left meanwhile
+    response.writeHead(answer.statusCode ?? 502, withoutHop(answer.headers));
+    response.flushHeaders();
+    pipeline(answer, response, () => {
+      request.unpipe(onward);
+      onward.destroy();
+      request.resume();
+    });
+  });
+  onward.on("error", (cause) => {
+    request.unpipe(onward);
+    answerProblem(response, new PlatformError("network.unreachable", "That part does not answer.", { cause }));
+    request.resume();
+  });
+  request.on("close", () => request.complete || onward.destroy());
+  onward.flushHeaders(); // a body may be long in coming, and whether it may come at all is for the role to say
+  request.pipe(onward); // not pipeline: it would cut the asker off when the role has had enough
 }
 
 /** How the role's connection to us goes on says nothing about the asker's. */

@@ -56,7 +56,7 @@ export async function createGateway(deps: GatewayDeps): Promise<Gateway> {
   const pullListeners = new Set<() => void>();
   const pulls = new PullStates(clock, () => pullListeners.forEach((listener) => void listener()));
   const pullHttp = pullStatesHttp(pulls, keys);
-  const cmaf = cmafIngest({ sessions, clock, log, journals: deps.journals });
+  const cmaf = cmafIngest({ sessions, clock, log, keys, journals: deps.journals });
   const logs = logHttp({ logs: (session) => sessions.get(session)?.log, keys, log, clock });
   return {
     rtmpPort: rtmpListener.port,

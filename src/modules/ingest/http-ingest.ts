@@ -9,6 +9,7 @@ import { mpegtsDemuxer } from "#media/mpegts/demux.ts";
 import type { Keys } from "#platform/keys/keys.ts";
 import { answerJson, answerProblem, type HttpHandler } from "#platform/network/http.ts";
 import { keyOf } from "./http-key.ts";
+import { peerOf, remoteOf } from "./http-remote.ts";
 import type { PublisherLink } from "./live-session.ts";
 import type { Publication, Sessions } from "./sessions.ts";
 import type { PublishRequest } from "./types.ts";
@@ -36,7 +37,7 @@ export function httpIngest({ sessions, clock, log, keys }: HttpIngestDeps): Http
       request.resume();
     });
     const admitted = async () => {
-      asked = await ofOurOwn(asked, keys);
+      asked = { ...(await ofOurOwn(asked, keys)), remote: await remoteOf(request, keys) };
       await ingest(sessions, asked, request, response);
     };
     admitted().catch((error: unknown) => {
@@ -120,13 +121,12 @@ function refuse(response: ServerResponse, error: unknown): void {
 }
 
 function requestOf(request: IncomingMessage, name: string, query: URLSearchParams): PublishRequest {
-  const { remoteAddress = "unknown", remotePort = 0 } = request.socket;
   return {
     protocol: "mpegts",
     byInput: false,
     channel: name,
     rtmpPath: null,
     key: query.get("key") ?? keyOf(request.headers.authorization),
-    remote: `${remoteAddress}:${remotePort}`,
+    remote: peerOf(request),
   };
 }

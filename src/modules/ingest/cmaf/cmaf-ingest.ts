@@ -7,15 +7,23 @@ import { describe, PlatformError } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
 import { FragmentReader } from "#media/cmaf/fragments.ts";
 import type { JournalFolder } from "#platform/journal/journal.ts";
+import type { Keys } from "#platform/keys/keys.ts";
 import { answerChallenge, answerProblem, type HttpHandler } from "#platform/network/http.ts";
 import { keyOf } from "../http-key.ts";
+import { peerOf, remoteOf } from "../http-remote.ts";
 import type { Sessions } from "../sessions.ts";
 import type { PublishRequest } from "../types.ts";
 import { CmafPublisher } from "./cmaf-publisher.ts";
 import { InitStore } from "./init-store.ts";
 import { objectName } from "./representation.ts";
 
-export type CmafIngestDeps = Readonly<{ sessions: Sessions; clock: Clock; log: Log; journals: JournalFolder }>;
+export type CmafIngestDeps = Readonly<{
+  sessions: Sessions;
+  clock: Clock;
+  log: Log;
+  keys: Keys;
+  journals: JournalFolder;
+}>;
 
 const PATH = /^\/ingest\/([a-z0-9][a-z0-9_-]{0,63})\/([^?#]{1,300})$/;
 const MANIFEST_BYTES_MAX = 1 << 20;
@@ -32,7 +40,7 @@ export interface CmafIngest {
 }
 
 export function cmafIngest(deps: CmafIngestDeps): CmafIngest {
-  const { sessions, clock, log, journals } = deps;
+  const { sessions, clock, log, keys, journals } = deps;
   const byChannel = new Map<string, Held>();
 
   /** The channel's sender, admitted by this request if there is none. */
@@ -72,7 +80,8 @@ export function cmafIngest(deps: CmafIngestDeps): CmafIngest {
     if (error) sessions.refused(request, error);
   }
 
-  async function take(asked: PublishRequest, path: string, request: IncomingMessage, response: ServerResponse) {
+  async function take(told: PublishRequest, path: string, request: IncomingMessage, response: ServerResponse) {
+    const asked = { ...told, remote: await remoteOf(request, keys) };
     const object = objectName(path);
     if (request.method === "DELETE") {
       const held = byChannel.get(asked.channel!);
@@ -188,7 +197,6 @@ function requestOf(request: IncomingMessage): { request: PublishRequest; path: s
   }
   const match = PATH.exec(path);
   if (!match) return null;
-  const { remoteAddress = "unknown", remotePort = 0 } = request.socket;
   return {
     path: match[2]!,
     request: {
@@ -197,7 +205,7 @@ function requestOf(request: IncomingMessage): { request: PublishRequest; path: s
       channel: match[1]!,
       rtmpPath: null,
       key: query.get("key") ?? keyOf(request.headers.authorization),
-      remote: `${remoteAddress}:${remotePort}`,
+      remote: peerOf(request),
     },
   };
 }
