@@ -11,6 +11,8 @@ export class Av1Stream {
   readonly #number: number;
   #header: Obu | null = null;
   #reducedStill = false;
+  /** The track is another, and no unit has said so yet: a sequence header may come without a frame. */
+  #changed = false;
   #track: VideoTrack | null = null;
   #hints: VideoHints = NO_HINTS;
 
@@ -44,12 +46,11 @@ export class Av1Stream {
   /** One temporal unit; null when it has no frame, or the sequence header is not known yet. The payload is new memory.
    *  @throws nothing: what is wrong is told in `damage` */
   unit(obus: readonly Obu[]): VideoUnit | null {
-    let trackChanged = false;
     let damage: string | null = null;
     let first: ReturnType<typeof readFrameStart> = null;
     for (const obu of obus) {
       try {
-        if (obu.type === OBU.sequenceHeader) trackChanged = this.#take(obu) || trackChanged;
+        if (obu.type === OBU.sequenceHeader) this.#changed = this.#take(obu) || this.#changed;
       } catch (error) {
         if (!(error instanceof PlatformError)) throw error;
         damage ??= error.message;
@@ -58,6 +59,8 @@ export class Av1Stream {
     }
     if (first === null || this.#track === null) return null;
     const payload = joinObus(obus.filter(({ type }) => isKept(type)));
+    const trackChanged = this.#changed;
+    this.#changed = false;
     return { payload, randomAccess: first.key && first.shown, damage, trackChanged };
   }
 

@@ -173,6 +173,13 @@ test("a new sequence is another track, and hints stand in for what it does not s
   assert.equal(stream.track!.width, 640);
 });
 
+test("a new sequence that comes without a frame is told by the next unit", () => {
+  const stream = new Av1Stream(0);
+  assert.equal(stream.unit([sequenceUnit()]), null);
+  assert.equal(stream.unit([frame(KEY)])!.trackChanged, true);
+  assert.equal(stream.unit([frame(INTER)])!.trackChanged, false);
+});
+
 test("any bytes are survived", () => {
   const random = seededRandom(17);
   const good = Buffer.concat([sequenceUnit().bytes, frame(KEY, 1, 2, 3).bytes, frame(INTER).bytes]);
