@@ -28,6 +28,8 @@ export class Follower {
   readonly #parts = new Map<number, Part[]>();
   #late: string | null = null;
   #hinted: { uri: string; msn: number } | null = null;
+  /** Number of a segment that was to come and had no hint. */
+  #unhinted: number | null = null;
 
   constructor(url: string, client: Client, findings: Findings, options: FollowOptions) {
     this.url = url;
@@ -120,8 +122,19 @@ export class Follower {
       );
       if (!came && !isOther) this.#findings.add("hint.never_appeared", this.url, this.#hinted.uri);
     }
+    this.#checkUnhinted(playlist, hint !== undefined);
     this.#hinted = hint ? { uri: hint.uri, msn: edge.msn } : null;
     if (hint) void this.judge.fetchPart(hint.uri, true); // asked for early, as players do
+  }
+
+  /** Copied sound behind a discontinuity begins with whatever frame comes first: nobody can name that before. */
+  #checkUnhinted({ segments, open, ended, partTarget }: MediaPlaylist, hasHint: boolean): void {
+    const came = [...segments, open].find(({ msn, parts }) => msn === this.#unhinted && parts.length > 0);
+    if (came && !came.gap && !came.discontinuity)
+      this.#findings.add("hint.missing", this.url, `before number ${came.msn}`);
+    const isBetween = partTarget !== null && !ended && open.parts.length === 0 && segments.at(-1)?.gap === false;
+    if (isBetween && !hasHint) this.#unhinted = open.msn;
+    else if (came || hasHint) this.#unhinted = null;
   }
 
   #checkHold(answer: Answer, want: { msn: number; part: number | null }, before: MediaPlaylist): void {

@@ -35,6 +35,17 @@ test("a hint that nobody could make true, since a discontinuity came in its plac
   assert.deepEqual(await findingsOf({ playlist: unforeseen }, RELOADS), []);
 });
 
+test("no hint before a discontinuity, behind which nobody knows where sound begins; and no parts before it", async () => {
+  const unnamed = (model: PlaylistModel) => {
+    const [msn, partsBefore] = [MSN_BASE + 16, 16 * PARTS_PER_SEGMENT];
+    if (model.published === partsBefore) model.hints = [];
+    if (model.published <= partsBefore) return;
+    for (const segment of [...model.segments, model.open]) segment.discontinuity ||= segment.msn === msn;
+    for (const segment of model.segments) if (segment.msn < msn) segment.parts = [];
+  };
+  assert.deepEqual(await findingsOf({ playlist: unnamed }, RELOADS), []);
+});
+
 test("each planted fault is found", { concurrency: AT_ONCE }, async (suite) => {
   const planted = new Set(Object.values(FAULTS).map(({ causes }) => causes));
   assert.deepEqual(

@@ -65,25 +65,28 @@ function checkControl(
     findings.add("control.skip_until", url, skipUntil);
   const partHints = hints.filter((hint) => hint.type === "PART");
   if (partHints.length > 1) findings.add("hint.duplicate", url, partHints.map((hint) => hint.uri).join(", "));
-  // After a gap nobody may know yet where the media goes on.
-  const known = !open.gap && segments.at(-1)?.gap !== true;
+  // After a gap nobody may know yet where the media goes on; between two segments only the next reading can tell.
+  const known = !open.gap && segments.at(-1)?.gap !== true && open.parts.length > 0;
   if (partHints.length === 0 && !ended && known) findings.add("hint.missing", url, `after number ${open.msn}`);
 }
 
-/** Parts stay while their segment ends within 3 target durations of the end, and go soon after. */
+/** Parts stay while their segment ends within 3 target durations of the end, and go soon after; behind a discontinuity
+ *  PART-TARGET may be another, which those of before do not keep. */
 function checkPartsKept(
   { segments, open, targetDuration, ended }: MediaPlaylist,
   url: string,
   findings: Findings,
 ): void {
   let fromEnd = open.parts.reduce((sum, part) => sum + part.duration, 0);
+  let mayBeBare = open.discontinuity;
   for (const segment of segments.toReversed()) {
-    if (fromEnd < 3 * targetDuration && segment.parts.length === 0 && !segment.gap && !ended)
+    if (fromEnd < 3 * targetDuration && segment.parts.length === 0 && !segment.gap && !ended && !mayBeBare)
       findings.add("part.removed_early", url, `number ${segment.msn} ends ${fromEnd.toFixed(2)} s from the end`);
     // one segment of grace: the tags go with the reload after the border was crossed
     if (fromEnd > 3 * targetDuration + 2 * segment.duration && segment.parts.length > 0)
       findings.add("part.kept_too_long", url, `number ${segment.msn} ends ${fromEnd.toFixed(2)} s from the end`);
     fromEnd += segment.duration;
+    mayBeBare ||= segment.discontinuity;
   }
 }
 

@@ -19,7 +19,7 @@ function segment(n: number, change: Partial<PlaylistSegment> = {}): PlaylistSegm
   });
   const startNs = timeOf({ num: 30, den: 1 }, start);
   const plain = { durationTicks: 60, timescale: 30, startNs, gap: false, discontinuity: false, map: "s/v/init-0.mp4" };
-  return { ...plain, uri: `s/v/0-${start}.m4s`, parts, ...change };
+  return { ...plain, partTargetMs: 334, uri: `s/v/0-${start}.m4s`, parts, ...change };
 }
 
 function playlist(count: number, change: Partial<MediaPlaylist> = {}): MediaPlaylist {
@@ -90,6 +90,13 @@ test("parts are listed for segments within three target durations of the end, al
     [7, 8, 9].map((n) => START_FRAME + n * 60),
   );
   assert.equal([...text.matchAll(/EXT-X-PART:/g)].length, 18);
+});
+
+test("parts that keep another PART-TARGET are not listed, nor any before them", () => {
+  const longer = [0, 1, 2, 3].map((n) => segment(n, n === 1 ? { partTargetMs: 2450 } : {}));
+  const text = writeMediaPlaylist(playlist(0, { segments: longer }));
+  assert.equal([...text.matchAll(/EXT-X-PART:/g)].length, 12);
+  assert.doesNotMatch(text, new RegExp(`EXT-X-PART:.*0-(${START_FRAME}|${START_FRAME + 60})`));
 });
 
 /** What a player makes of a delta: the skipped run comes from its older copy. */

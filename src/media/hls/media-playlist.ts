@@ -37,6 +37,8 @@ export type PlaylistSegment = Readonly<{
   discontinuity: boolean;
   /** Init segment; null when none of it was ever seen (a gap in a track that never began). */
   map: string | null;
+  /** No part of it is longer. */
+  partTargetMs: number;
   parts: readonly PlaylistPart[];
 }>;
 
@@ -44,6 +46,7 @@ export type RenditionReport = Readonly<{ uri: string; lastMsn: number; lastPart:
 
 export type MediaPlaylist = Readonly<{
   targetDurationSeconds: number;
+  /** Parts that were made for another one are not listed. */
   partTargetMs: number;
   mediaSequence: number;
   discontinuitySequence: number;
@@ -97,14 +100,15 @@ export function skippableSegments({ segments, ended, targetDurationSeconds }: Me
   return 0;
 }
 
-/** First segment whose parts are listed: it ends within three target durations of the playlist's end. A segment's parts
- *  go all at once, so that a part's place in its segment can be counted by whoever reads the list. */
-function firstWithParts({ segments, growing, ended, targetDurationSeconds }: MediaPlaylist): number {
+/** First segment whose parts are listed: it ends within three target durations of the playlist's end, and its parts are as
+ *  long as PART-TARGET says of all of them (none longer, none below 85 % of it). A segment's parts go all at once, so that a
+ *  part's place in its segment can be counted by whoever reads the list. */
+function firstWithParts({ segments, growing, ended, targetDurationSeconds, partTargetMs }: MediaPlaylist): number {
   if (ended) return segments.length;
   let left = PARTS_KEPT * targetDurationSeconds;
   if (growing) left -= growing.durationTicks / growing.timescale;
   for (let i = segments.length - 1; i >= 0; i -= 1) {
-    if (left <= 0) return i + 1;
+    if (left <= 0 || segments[i]!.partTargetMs !== partTargetMs) return i + 1;
     left -= segments[i]!.durationTicks / segments[i]!.timescale;
   }
   return 0;

@@ -68,12 +68,13 @@ export function liveEdgeOf({ links, track }: Chain): LiveEdge {
 }
 
 export function playlistOf(chain: Chain): MediaPlaylist {
-  const { links, session, track, era, ended } = chain;
+  const { links, session, track, ended } = chain;
   const first = links.find((link) => link.track.listed.length > 0)?.track.listed[0];
   const growing = ended ? null : growingOf(session, track);
+  const newest = links.findLast((link) => link.track.listed.length > 0)?.track.listed.at(-1);
   return {
     targetDurationSeconds: chain.targetDurationSeconds,
-    partTargetMs: Math.max(era.partTargetMs, ...track.listed.slice(-4).map((segment) => segment.partTargetMs)),
+    partTargetMs: growing?.partTargetMs ?? newest!.partTargetMs,
     mediaSequence: first?.msn ?? track.growing!.segment.msn,
     discontinuitySequence:
       first?.discontinuitiesBefore ?? session.timeline.discontinuitiesBefore(track.growing!.segment),
@@ -92,10 +93,11 @@ function segmentOf({ session, track }: Link, segment: HeldSegment): PlaylistSegm
   const known = entries.get(segment);
   if (known) return known;
   const stem = stemOf(session, track, segment.era, segment.startTicks);
-  const { durationTicks, timescale, startNs, gap, discontinuity } = segment;
+  const { durationTicks, timescale, startNs, gap, discontinuity, partTargetMs } = segment;
   const parts = segment.parts.map((part, i) => partOf(stem, i, part));
   const map = mapOf(session, track, segment.era);
-  const entry = { uri: `${stem}.m4s`, durationTicks, timescale, startNs, gap, discontinuity, map, parts };
+  const uri = `${stem}.m4s`;
+  const entry = { uri, durationTicks, timescale, startNs, gap, discontinuity, map, partTargetMs, parts };
   entries.set(segment, entry);
   return entry;
 }
@@ -114,6 +116,7 @@ function growingOf(session: Session, track: Track): PlaylistSegment | null {
     gap: false,
     discontinuity: segment.discontinuity,
     map: mapOf(session, track, segment.era),
+    partTargetMs: era.partTargetMs,
     parts: parts.map((part, i) => partOf(stem, i, part)),
   };
 }

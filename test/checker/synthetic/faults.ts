@@ -202,6 +202,10 @@ export const FAULTS: Record<string, Fault> = {
       alter(reply, () => whole && (reply.body = Buffer.concat([reply.body, Buffer.from("\0\0\0\x08free", "latin1")]))),
   },
   "no hint": { causes: "hint.missing", playlist: (model) => void (model.hints = []) },
+  "no hint between segments": {
+    causes: "hint.missing",
+    playlist: (model) => void (model.open.parts.length === 0 && (model.hints = [])),
+  },
   "two hints": { causes: "hint.duplicate", playlist: (model) => void model.hints.push(`${model.hints[0]}x`) },
   "a hint that never comes": {
     causes: "hint.never_appeared",
