@@ -2,24 +2,21 @@
 import { strict as assert } from "node:assert";
 import { spawnSync } from "node:child_process";
 import { createReadStream } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
 import { request } from "node:http";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { test } from "node:test";
+import { decodesSilently } from "./decoders.ts";
 import {
   AAC,
   eventually,
   ffmpeg,
   H264,
-  hasProgram,
   sessionIn,
   TEST_AUDIO,
   TEST_VIDEO,
   unlessInstalled,
   withInstallation,
 } from "./installation.ts";
-import { download, hasNoX265, hasSegments, renditionUrls } from "./playlists.ts";
+import { hasNoX265, hasSegments, renditionUrls } from "./playlists.ts";
 
 const skip = unlessInstalled("ffmpeg");
 
@@ -34,28 +31,6 @@ async function play(url: string, seconds: number): Promise<string> {
   const code = await player.done;
   assert.equal(code, 0, player.stderr());
   return player.stderr().replaceAll(READER_NOISE, "");
-}
-
-/** Every picture and sample of it, by two decoders that are not ours; any word from them is a failure. */
-async function decodesSilently(url: string): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), "continuity-decode-"));
-  const file = join(folder, "media.mp4");
-  try {
-    await download(url, file);
-    const strict = ["-v", "warning", "-xerror", "-err_detect", "explode", "-i", file, "-f", "null", "-"];
-    const byFfmpeg = spawnSync("ffmpeg", strict, { encoding: "utf8" });
-    assert.equal(byFfmpeg.status === 0 ? byFfmpeg.stderr : `exit ${byFfmpeg.status}: ${byFfmpeg.stderr}`, "", url);
-    if (!hasProgram("gst-launch-1.0")) return;
-    const pipeline = ["filesrc", `location=${file}`, "!", "decodebin", "!", "fakesink", "sync=false"];
-    const byGstreamer = spawnSync("gst-launch-1.0", ["-q", ...pipeline], {
-      encoding: "utf8",
-      env: { ...process.env, GST_DEBUG: "2,basesrc:1", GST_DEBUG_NO_COLOR: "1" },
-    });
-    assert.equal(byGstreamer.status, 0, byGstreamer.stderr);
-    assert.equal(byGstreamer.stderr, "", url);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
 }
 
 function probe(url: string): {

@@ -21,11 +21,12 @@ function urisOf(text: string): string[] {
   return [...variants, ...[...text.matchAll(/#EXT-X-MEDIA:[^\n]*URI="([^"]+)"/g)].map((match) => match[1]!)];
 }
 
-/** Init segment and all finished segments of a playlist as one file, as a player feeds them to its decoder. */
+/** The newest init segment and all finished segments behind it as one file, as a player feeds them to its decoder. */
 export async function download(url: string, file: string): Promise<void> {
   const text = await (await fetch(url)).text();
-  const map = /#EXT-X-MAP:URI="([^"]+)"/.exec(text)![1]!;
-  const uris = [map, ...text.split("\n").filter((line) => line !== "" && !line.startsWith("#"))];
+  const [map, ...lines] = text.slice(text.lastIndexOf("#EXT-X-MAP:URI=")).split("\n");
+  const init = /URI="([^"]+)"/.exec(map!)![1]!;
+  const uris = [init, ...lines.filter((line) => line !== "" && !line.startsWith("#"))];
   const bodies = await Promise.all(
     uris.map(async (uri) => Buffer.from(await (await fetch(new URL(uri, url))).arrayBuffer())),
   );

@@ -80,9 +80,10 @@ export class Eras {
     this.#watch = null;
   }
 
-  /** Bytes were lost: what is measured begins anew. */
+  /** Bytes were lost, or none came for a while: what is measured begins anew. */
   lost(): void {
     if (this.#meter) this.#meter = [];
+    this.#watch = null;
   }
 
   /** Other kinds of tracks, or pictures at another declared rate, than the open era puts out. Audio that is missing is
@@ -102,7 +103,7 @@ export class Eras {
   /** An era at once. @returns the instant of its first frame */
   open(tracks: readonly Track[], chosen: ChosenRate, timeNs: bigint): bigint {
     this.#chosen = chosen;
-    return this.#output.openEra(this.#plan(tracks, chosen), timeNs);
+    return this.#output.openEra(this.#plan(tracks, chosen), timeNs, { hole: true });
   }
 
   /** The first picture of an era is about to be placed: the rate that was believed is checked. */
@@ -145,15 +146,15 @@ export class Eras {
     return lead?.track === timed.unit.track && isRefresh(lead, timed);
   }
 
-  /** It begins with this unit, unless that comes too late: then with another. */
-  begin(timed: TimedUnit, timeNs: bigint): void {
+  /** It begins with this unit, unless that comes too late: then with another. @param hole nothing came for a while */
+  begin(timed: TimedUnit, timeNs: bigint, hole: boolean): void {
     const tracks = this.#pending!;
     const isLate = this.#units.isLate(timed.unit.track, this.#output.nearest(timeNs));
     if (isLate || !this.#output.isFree(timeNs)) return;
     this.#pending = null;
     this.#watch = null;
     if (!sameTracks(this.#units.tracks, tracks)) this.#units.changeTracks(tracks);
-    this.#output.openEra(this.#plan(tracks, this.#chosen!), timeNs);
+    this.#output.openEra(this.#plan(tracks, this.#chosen!), timeNs, { hole });
   }
 
   /** The track's parameters are others already than those that the open era copies. */
@@ -171,7 +172,7 @@ export class Eras {
     this.#note("ingest.encoded_instead", { code: fault.code });
     if (!isOpen || !this.#chosen) return null;
     this.#pending = null;
-    this.#output.openEra(this.#plan(this.#units.tracks, this.#chosen), this.#units.newestNs, true);
+    this.#output.openEra(this.#plan(this.#units.tracks, this.#chosen), this.#units.newestNs, { goesOn: true });
     return null;
   }
 
@@ -188,6 +189,7 @@ export class Eras {
     const chosen = this.#watch.add(timed, this.#output.era!, declaredRate);
     if (chosen === null || !source.mayChange(timed.arrivedMs)) return;
     this.#watch = null;
+    if (isSameOutput(this.#output.era!, this.#plan(this.#units.tracks, chosen))) return; // its parts are long anyway
     this.#chosen = chosen;
     this.#pending = this.#units.tracks;
     this.#note("ingest.rate_changed", { varies: chosen.varies, rate: rateText(chosen.sourceRate) });

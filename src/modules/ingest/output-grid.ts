@@ -61,10 +61,10 @@ export class OutputGrid implements OutputSide {
     return this.#begin();
   }
 
-  leave(timeNs: bigint): number {
+  leave(timeNs: bigint, how: Pick<Cut, "hole">): number {
     this.#planned = null; // what was to come is in the plan that follows
     const oneFrame = this.#instant(this.#open.frame + 1); // an era without a frame would be none
-    this.cut(timeNs > oneFrame ? timeNs : oneFrame, { hole: true });
+    this.cut(timeNs > oneFrame ? timeNs : oneFrame, how);
     this.#sink.append({ kind: "splice", frame: this.#next, discontinuity: false }); // the era is one itself
     return this.#next;
   }

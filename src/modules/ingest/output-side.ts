@@ -78,8 +78,9 @@ export interface OutputSide {
   holeUntil(nowNs: bigint): void;
   /** Nothing comes any more. A session that never began ends at frame 0. */
   end(reason: EndReason): void;
-  /** The era ends, and another begins near `timeNs`. @returns the first frame that is no longer its own */
-  leave(timeNs: bigint): number;
+  /** The era ends, and another begins near `timeNs`. @param how what is between is a hole, or shows the frame before
+   *  @returns the first frame that is no longer its own */
+  leave(timeNs: bigint, how: Pick<Cut, "hole">): number;
   /** The era after one that was left. @returns the instant of its first frame */
   follow(left: Left, plan: EraPlan, timeNs: bigint): bigint;
 }

@@ -60,14 +60,15 @@ export class Output {
 
   /** Start an era at once: the first at the frame nearest to `timeNs`, a later one at the nearest free frame.
    *  @param goesOn pictures of before may still come, in decoding order: they are the era's before
+   *  @param hole nothing came for a while: what is between the eras is no picture that stands
    *  @returns the instant of its first frame */
-  openEra(plan: EraPlan, timeNs: bigint, goesOn = false): bigint {
+  openEra(plan: EraPlan, timeNs: bigint, { goesOn = false, hole = false } = {}): bigint {
     const before = this.#side;
     if (before === null) {
       this.#side = this.#sideOf(plan);
       return this.#side.open(plan, timeNs);
     }
-    const end = before.leave(timeNs);
+    const end = before.leave(timeNs, { hole });
     const floorNs = goesOn ? before.floorNs : null;
     const left = { era: before.era!, end, counted: this.#countedTo(before.era!, end), floorNs };
     if (before.era!.mode !== plan.mode) {

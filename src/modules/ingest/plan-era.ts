@@ -28,6 +28,10 @@ export type EraPlan = Omit<EraOpened, "era" | "frame" | "previousEnd">;
 /** EXT-X-TARGETDURATION of copied pictures whose key frames come nobody knows how seldom. */
 const TARGET_SECONDS_UNKNOWN = 10;
 
+/** EXTINF may round down to the target duration: a segment is longer by so much at most. A little is left for the audio,
+ *  which ends a frame later or sooner. */
+export const ROUNDING_MS = 450;
+
 /** GOPs of whole frames at 1000/1001 of a rate are that much longer than declared, and none is a multiple by a hair. */
 const GOP_TOLERANCE = 0.0015;
 
@@ -89,7 +93,9 @@ function planCopied(renditions: readonly Rendition[], chosen: ChosenRate, channe
     frameRate,
     segmentFrames: segmentTicks,
     partFrames: partTicks,
-    partTargetMs: varies ? targetDuration * 1000 : Math.ceil(Math.max(...[0, ...audioMs].map(partMsOf)) - 1e-9),
+    partTargetMs: varies
+      ? targetDuration * 1000 + ROUNDING_MS
+      : Math.ceil(Math.max(...[0, ...audioMs].map(partMsOf)) - 1e-9),
     targetDurationSeconds: targetDuration,
     sourceRate: frameRate,
     renditions,

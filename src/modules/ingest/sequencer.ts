@@ -228,6 +228,7 @@ export class Sequencer {
     this.#patient = false;
     this.#units.settle();
     this.#drift.interrupted();
+    this.#eras.lost();
     if (this.#source) this.#source.resumedMs = null;
     this.#note("ingest.silent", { silentMs: Math.round(nowMs - this.#mediaMs) });
   }
@@ -318,8 +319,9 @@ export class Sequencer {
 
   #place(source: Source, timed: TimedUnit): void {
     const isBegin = this.#eras.canBegin(timed);
+    const wasSilent = this.#state === "interrupted";
     if (isBegin && !this.#isOnItsWay(source, timed)) return;
-    if (isBegin) this.#eras.begin(timed, source.clock.timeOf(timed.ptsTicks));
+    if (isBegin) this.#eras.begin(timed, source.clock.timeOf(timed.ptsTicks), wasSilent);
     const track = this.#trackOf(timed);
     const video = videoOf(this.#units.tracks);
     if (track === undefined || this.#eras.isChanging(track)) this.#units.drop(timed);

@@ -12,16 +12,13 @@ import {
 } from "#media/session-log/entries.ts";
 import type { Counted } from "#media/session-log/stretch.ts";
 import { indexAt, indexOnGridAtOrAfter, timeOf } from "#media/time/rate.ts";
-import { FrameTicks, isVariable } from "./frame-ticks.ts";
+import { FrameTicks } from "./frame-ticks.ts";
 import type { CopyProblem, Cut, EntrySink, Left, OutputSide, Placed, Stamped } from "./output-side.ts";
 import { PictureRow } from "./picture-row.ts";
-import type { EraPlan } from "./plan-era.ts";
+import { type EraPlan, ROUNDING_MS } from "./plan-era.ts";
 
 /** A picture may stand for so long where its source was away: shorter absences are no holes. */
 const HELD_MS_MAX = 500;
-
-/** EXTINF may round down to the target duration. A little is left for the audio, which ends a frame later or sooner. */
-const ROUNDING_MS = 450;
 
 /** Random access points that are no refresh, where a segment should begin: after so many there will be none. */
 const OPEN_POINTS = 2;
@@ -94,10 +91,10 @@ export class SourceOutput implements OutputSide {
     return this.#enter({ ...plan, era: 0, frame: ticks.nearest(timeNs, 0), previousEnd: null }, ticks);
   }
 
-  leave(timeNs: bigint): number {
+  leave(timeNs: bigint, how: Pick<Cut, "hole">): number {
     const least = Math.max(this.#least, this.#inHole ? 0 : this.#boundary!.frame + 1);
     const end = Math.max(least, indexAt(this.#era.era.rate, timeNs)); // the era that follows has frames of its own
-    this.#fillTo(end, { hole: true });
+    this.#fillTo(end, how);
     return end;
   }
 
@@ -318,10 +315,9 @@ export class SourceOutput implements OutputSide {
     else if (this.#openPoints >= OPEN_POINTS) this.problem = "open_gop";
   }
 
-  /** Of a segment, so that its EXTINF does not round above the target duration. One that is a part may not exceed it. */
+  /** Of a segment, so that its EXTINF does not round above the target duration. */
   get #longestMs(): number {
-    const { era } = this.#era;
-    return era.targetDurationSeconds * 1000 + (isVariable(era) ? 0 : ROUNDING_MS);
+    return this.#era.era.targetDurationSeconds * 1000 + ROUNDING_MS;
   }
 
   #spanMs(from: number, to: number): number {

@@ -71,6 +71,11 @@ export function chooseCopied(declared: Rate | null, measured: Measured | null): 
   if (isConstant && isDeclared) return chooseDeclared(declared);
   const usual = usualRate(framesPerSecond);
   if (isConstant && usual) return choose(perSecond(usual), usual, DECLARED_TOLERANCE);
+  return chooseVarying(measured);
+}
+
+/** For copied pictures that come at no constant rate. */
+export function chooseVarying(measured: Measured): ChosenRate {
   const mean = measuredRate(Math.max(SLOWEST, measured.meanFramesPerSecond));
   return { ...choose(perSecond(mean), mean, MEASURED_TOLERANCE), sourceRate: mean, varies: true };
 }
@@ -101,6 +106,8 @@ export type Measured = Readonly<{
   regularShare: number;
   regularFramesPerSecond: number;
   meanFramesPerSecond: number;
+  /** How long the picture stood that stood longest. */
+  longestSeconds: number;
 }>;
 
 /** The rate of pictures in decode order, or null while they are too few. Presentation times beyond the newest decode time
@@ -123,5 +130,6 @@ export function measure(pictures: readonly PictureTimes[], timescale: number, en
     regularShare: regular.length / steps.length,
     regularFramesPerSecond: (regular.length * timescale) / regular.reduce((sum, step) => sum + step, 0),
     meanFramesPerSecond: steps.length / span,
+    longestSeconds: ascending.at(-1)! / timescale,
   };
 }
