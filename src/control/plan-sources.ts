@@ -17,7 +17,6 @@ const ROLES: ReadonlySet<Workload["role"]> = new Set<SourceRole>(["demo-source",
 export type SourceState = Readonly<{
   /** Of the workload. */
   id: string;
-  channel: string;
   specHash: string;
   onDemand: boolean;
   /** When somebody last asked for the channel's playlists; null: nobody did. */

@@ -149,7 +149,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       asked.set(channel, Math.max(lastAskedMs, asked.get(channel) ?? Number.NEGATIVE_INFINITY));
     return deps.sources().map(({ id, channel, onDemand, specHash }) => {
       const lastAskedMs = asked.get(channel) ?? null;
-      return { id, channel, onDemand, specHash, lastAskedMs, ...memory.source(id) };
+      return { id, onDemand, specHash, lastAskedMs, ...memory.source(id) };
     });
   }
 

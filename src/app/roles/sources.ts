@@ -30,7 +30,7 @@ function demoSource({ peers, secrets }: RoleContext, { name }: Channel): SourceS
       channel: name,
       onDemand: true,
       specHash: `demo-1-${rtmpPort}`,
-      env: async () => ({ CONTINUITY_PUBLISH_URL: url, CONTINUITY_DEMO_CHANNEL: name }),
+      env: async () => ({ CONTINUITY_PUBLISH_URL: url }),
     },
   ];
 }

@@ -95,12 +95,6 @@ export class PesAssembler {
     else this.#lost("a PES header has bad syntax");
   }
 
-  /** Forget what was begun. */
-  drop(): void {
-    this.#open = false;
-    this.#reset();
-  }
-
   #reset(): void {
     this.#length = 0;
     this.#expected = 0;

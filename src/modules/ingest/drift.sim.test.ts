@@ -42,7 +42,6 @@ class World implements EntrySink {
   readonly #startNs: bigint;
   #decisions: Positioned<Decision>[] = [];
   #position = 0;
-  #arrivedNs = 0n;
   #progress: Progress | null = null;
   #progressMs = 0;
   #firstNs: number | null = null;

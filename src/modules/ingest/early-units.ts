@@ -41,11 +41,6 @@ export class EarlyUnits {
     return due;
   }
 
-  /** Whether an earlier unit of the track waits. */
-  holds(track: number): boolean {
-    return this.#units.some(({ unit }) => unit.track === track);
-  }
-
   #shift(): TimedUnit {
     const timed = this.#units.shift()!;
     this.#bytes -= timed.unit.payload.byteLength;

@@ -1,5 +1,5 @@
-// Where a rendition's parts lie, in its own ticks. Origin and worker both take this from the log's decisions, so a part
-// that lies anywhere else is nobody's part.
+// Where a rendition's parts lie in `grid` mode, in its own ticks. The log's decisions say it before any part is made, and
+// workers cut by the same rules, so a part that lies anywhere else is nobody's part.
 import type { Rendition } from "#media/ladder/rendition.ts";
 import type { EraOpened } from "#media/session-log/entries.ts";
 import type { Segment, Timeline } from "#media/session-log/timeline.ts";
@@ -13,9 +13,8 @@ export type PlannedPart = Readonly<{
   startTicks: number;
   durationTicks: number;
   segmentStartTicks: number;
-  /** Video frames [start, end) it belongs to. */
+  /** Video frame at its start. */
   frame: number;
-  frameEnd: number;
 }>;
 
 export function renditionOf(era: EraOpened, name: string): Rendition | null {
@@ -35,10 +34,9 @@ export function plannedParts(timeline: Timeline, segment: Segment, rendition: Re
   const segmentStartTicks = ticksAt(era, rendition, segment.start);
   return starts
     .map((frame, number) => {
-      const frameEnd = starts[number + 1] ?? segment.end;
       const startTicks = ticksAt(era, rendition, frame);
-      const durationTicks = ticksAt(era, rendition, frameEnd) - startTicks;
-      return { segment, number, startTicks, durationTicks, segmentStartTicks, frame, frameEnd };
+      const durationTicks = ticksAt(era, rendition, starts[number + 1] ?? segment.end) - startTicks;
+      return { segment, number, startTicks, durationTicks, segmentStartTicks, frame };
     })
     .filter((planned) => planned.durationTicks > 0);
 }

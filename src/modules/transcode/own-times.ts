@@ -25,7 +25,6 @@ export class OwnTimes<T> {
   /** Ordinal of the next segment to begin; null: that of the first picture. */
   #nextOrdinal: number | null = null;
   #ended = false;
-  dropped = 0;
 
   constructor(settings: OwnTimesSettings<T>) {
     this.#settings = settings;
@@ -35,10 +34,7 @@ export class OwnTimes<T> {
   async picture(tick: number, picture: T): Promise<void> {
     try {
       const segment = this.#settings.timeline.segmentAt(this.#settings.era.era, tick);
-      if (segment === null || this.#isLate(segment, tick)) {
-        this.dropped += 1;
-        return;
-      }
+      if (segment === null || this.#isLate(segment, tick)) return;
       await this.#showMissing(segment.ordinal, picture);
       const begins = segment.ordinal !== this.#last?.ordinal;
       await this.#show(segment, begins ? segment.start : tick, tick, picture, false);

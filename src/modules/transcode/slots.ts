@@ -37,8 +37,6 @@ export class Slots<T> {
   #candidate: Placed<T> | null = null;
   /** First slot that waits for the next real picture. */
   #pendingFrom: number | null = null;
-  dropped = 0;
-  repeated = 0;
 
   constructor(settings: SlotsSettings<T>) {
     this.#settings = settings;
@@ -55,14 +53,11 @@ export class Slots<T> {
   async picture(slot: number, picture: T): Promise<void> {
     this.#next ??= slot;
     const taken = this.#candidate?.slot;
-    if (slot < this.#next || (taken !== undefined && slot < taken)) {
-      this.dropped += 1;
-      this.#settings.release(picture);
-    } else if (!this.#sourceIsFaster) {
+    if (slot < this.#next || (taken !== undefined && slot < taken)) this.#settings.release(picture);
+    else if (!this.#sourceIsFaster) {
       await this.#fillTo(slot);
       await this.#showReal({ slot, picture });
     } else if (taken === slot) {
-      this.dropped += 1;
       this.#settings.release(this.#candidate!.picture);
       this.#candidate = { slot, picture };
     } else {
@@ -120,7 +115,7 @@ export class Slots<T> {
     for (let slot = from ?? end; slot < end; slot += 1) {
       const segment = timeline.segmentAt(era.era, slot);
       if (segment && timeline.isGap(segment)) slot = segment.end - 1;
-      else await this.#repeat(slot, picture);
+      else await this.#settings.show(slot, picture, true);
     }
   }
 
@@ -130,7 +125,7 @@ export class Slots<T> {
       this.#next = empty + 1;
       if (this.#pendingFrom !== null) continue;
       if (this.#held === null || this.#beginsBehindHole(empty, this.#held.slot)) this.#pendingFrom = empty;
-      else await this.#repeat(empty, this.#held.picture);
+      else await this.#settings.show(empty, this.#held.picture, true);
     }
   }
 
@@ -138,10 +133,5 @@ export class Slots<T> {
     const { timeline, era } = this.#settings;
     if (timeline.segmentAt(era.era, slot)?.start !== slot) return false;
     return timeline.holeCoverage(era.era, heldSlot + 1, slot + 1) !== "none";
-  }
-
-  async #repeat(slot: number, picture: T): Promise<void> {
-    this.repeated += 1;
-    await this.#settings.show(slot, picture, true);
   }
 }

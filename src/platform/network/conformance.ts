@@ -11,8 +11,6 @@ export type NetworkUnderTest = Readonly<{
   pump(): void;
   /** Of "localhost" and 127.0.0.1, and what a client trusts it by. */
   tls: Certificate & Readonly<{ authority: string }>;
-  /** Datagrams may come late, twice or never. */
-  isLossy?: boolean;
 }>;
 
 const HOST = "127.0.0.1";

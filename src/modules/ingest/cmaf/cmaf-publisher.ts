@@ -83,10 +83,6 @@ export class CmafPublisher {
     return publisher;
   }
 
-  get session(): string {
-    return this.#publication.session;
-  }
-
   get isOver(): boolean {
     return this.#ended || this.dismissal !== null;
   }

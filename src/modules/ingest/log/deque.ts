@@ -19,10 +19,6 @@ export class Deque<T> {
     return place < 0 ? undefined : this.#items[this.#head + place];
   }
 
-  last(): T | undefined {
-    return this.length === 0 ? undefined : this.#items.at(-1);
-  }
-
   shift(): T | undefined {
     if (this.length === 0) return undefined;
     const item = this.#items[this.#head];
