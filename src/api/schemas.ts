@@ -59,7 +59,7 @@ export const channelKey = Type.Object(
 export const kicked = Type.Object({ kicked: Type.Array(text) }, closed);
 
 /** How a pull of the channel is doing. */
-export const pullState = Type.Object(
+const pullState = Type.Object(
   {
     kind: words("pull"),
     url: textOrNull,

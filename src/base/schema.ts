@@ -163,7 +163,7 @@ function orList(words: readonly string[]): string {
 }
 
 /** "is not known; did you mean rtmpPort?" */
-export function unknownField(name: string, known: readonly string[]): string {
+function unknownField(name: string, known: readonly string[]): string {
   const near = nearest(name, known);
   if (near !== null) return `is not known; did you mean ${near}?`;
   return known.length === 0 ? "is not known" : `is not known; allowed: ${known.join(", ")}`;

@@ -4,9 +4,9 @@ import type { Random } from "#base/random.ts";
 import { type ChannelKey, hashKey, newKey, rotated } from "./channel-keys.ts";
 import type { StoredChannel } from "./channels.ts";
 
-export const KEYS_MAX = 100;
+const KEYS_MAX = 100;
 /** Long enough for an encoder's owner to read a message and paste the new key. */
-export const ROTATE_GRACE_SECONDS = 24 * 3600;
+const ROTATE_GRACE_SECONDS = 24 * 3600;
 
 export type KeyWanted = Readonly<{ name: string; key?: string; expiresAt?: string | null }>;
 type Made = Readonly<{

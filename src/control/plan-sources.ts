@@ -5,7 +5,7 @@ import { backoff } from "./backoff.ts";
 import type { Action, World } from "./plan.ts";
 
 /** How long an on-demand source goes on after the last request for its playlists. */
-export const AUDIENCE_LIMIT_MS = 60_000;
+const AUDIENCE_LIMIT_MS = 60_000;
 const SOURCE_BACKOFF_MS = [0, 1000, 2000, 5000, 10_000];
 /** One that ends at once with code 0 is not started more often than this. */
 const START_INTERVAL_MS = 2000;

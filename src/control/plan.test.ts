@@ -251,7 +251,6 @@ test("after a restart of control: who has not spoken yet may hold the session, s
 
 test("a demo source runs while somebody watches and a minute longer", () => {
   const demo = {
-    channel: "demo",
     id: "demo-source-demo",
     onDemand: true,
     specHash: "x",

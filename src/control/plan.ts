@@ -103,7 +103,7 @@ export function plan(world: World): Action[] {
 }
 
 /** Is there media of this session still to be made? */
-export function isUnfinished(world: Pick<World, "origins" | "notes" | "nowMs">, session: SessionState): boolean {
+function isUnfinished(world: Pick<World, "origins" | "notes" | "nowMs">, session: SessionState): boolean {
   const note = world.notes.get(session.id);
   if (note?.failed) return false;
   if (session.state !== "ended") return true;

@@ -7,7 +7,7 @@ const HIDDEN = "***";
 const USER_INFO = /^([a-z]+:\/\/)[^/?#@]*@/;
 const QUERY_VALUE = /([?&][^=&#]*=)[^&#]*/g;
 
-export function hiddenAddress(url: string): string {
+function hiddenAddress(url: string): string {
   return url.replace(USER_INFO, `$1${HIDDEN}@`).replace(QUERY_VALUE, `$1${HIDDEN}`);
 }
 

@@ -9,7 +9,7 @@ export type ClientOptions = Readonly<{ data?: string; url?: string; token?: stri
 /** What `up` writes to RUN_FILE when it listens. */
 export type RunFile = Ports & Readonly<{ url: string; pid: number; startedAt: string }>;
 export const RUN_FILE = "run.json";
-export const DATA_DEFAULT = ".continuity";
+const DATA_DEFAULT = ".continuity";
 
 export interface Client {
   readonly url: string;

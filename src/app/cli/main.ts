@@ -7,7 +7,7 @@ import { addChannelCommands, addHookCommands, addMigrateCommand, addSessionComma
 
 /** Exit codes: 0 done, 1 it failed, 2 the command line or the configuration is wrong, 3 no installation answers, 4 it was
  *  refused. */
-export const EXIT = { failed: 1, usage: 2, unreachable: 3, refused: 4 } as const;
+const EXIT = { failed: 1, usage: 2, unreachable: 3, refused: 4 } as const;
 
 function exitCodeOf(error: unknown): number {
   if (!(error instanceof PlatformError)) return EXIT.failed;

@@ -20,7 +20,7 @@ export function table(head: string[], rows: string[][], empty: string): void {
     );
 }
 
-export type RungItem = { height?: number; bitrateKbps?: number; copy?: true };
+type RungItem = { height?: number; bitrateKbps?: number; copy?: true };
 
 /** "720p 360p", "copy 360p", "auto". */
 export function ladderText(ladder: unknown): string {

@@ -124,7 +124,7 @@ const EXTRA_LOCATIONS = [
 ] as const;
 
 /** Body of the dac3 box. Source: F.4 */
-export function buildAc3Config(frame: DolbyFrame): Buffer {
+function buildAc3Config(frame: DolbyFrame): Buffer {
   const { rateCode, version, mode, channelMode, lowFrequency, bitRateCode } = frame;
   const word =
     (rateCode << 22) | (version << 17) | (mode << 14) | (channelMode << 11) | (lowFrequency << 10) | (bitRateCode << 5);

@@ -6,7 +6,7 @@ import { PlatformError } from "#base/errors.ts";
 import type { AudioDescription, AudioSyntax, FrameHead } from "./audio-syntax.ts";
 
 /** Opus counts at 48 kHz whatever its input was. */
-export const OPUS_RATE = 48_000;
+const OPUS_RATE = 48_000;
 const SAMPLES_MAX = 5760;
 
 /** Samples of one frame by config / 4 (SILK, then hybrid in pairs, then CELT) and config % 4. */

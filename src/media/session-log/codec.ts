@@ -14,7 +14,7 @@ import { type ErrorCode, isErrorCode, PlatformError } from "#base/errors.ts";
 import { decodeDecision, encodeDecision } from "./decision-json.ts";
 import type { Decision, Positioned, Unit } from "./entries.ts";
 
-export const SESSION_LOG_VERSION = 2;
+const SESSION_LOG_VERSION = 2;
 
 /** A unit may not be larger: above what RTMP can carry in one message (2^24 - 1 bytes). */
 export const PAYLOAD_BYTES_MAX = 16 * 1024 * 1024;

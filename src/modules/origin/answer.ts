@@ -26,7 +26,7 @@ export const CACHE = {
   never: "no-store",
 } as const;
 
-export const PLAYLIST_TYPE = "application/vnd.apple.mpegurl";
+const PLAYLIST_TYPE = "application/vnd.apple.mpegurl";
 
 /** A playlist's text in the encodings asked for, each made once. */
 export class TextBody {
@@ -144,7 +144,7 @@ export function sendMedia(
 
 /** One range, half-open. Null: none was asked for, or something that may be ignored (several ranges, another unit).
  *  Source: RFC 9110, 14.1.2 and 14.2 */
-export function parseRange(
+function parseRange(
   header: string | undefined,
   length: number,
 ): { start: number; end: number } | "unsatisfiable" | null {

@@ -16,7 +16,7 @@ import { stretchSamples } from "./stretch-samples.ts";
 /** Frames that each segment's encoder is given before its first. A click is gone with 2; the encoder's idea of how many bits
  *  it may spend settles with 12: seams then measure 0 to 2 dB below elsewhere, with 4 frames 3 to 5 dB. */
 export const PRE_ROLL_FRAMES = 12;
-export const POST_ROLL_FRAMES = 2;
+const POST_ROLL_FRAMES = 2;
 
 /** Source samples before the first needed one, so that the resampler's filter is full there. */
 const RESAMPLER_PRE_ROLL_SAMPLES = 256;

@@ -11,7 +11,7 @@ import { compareRates } from "#media/time/rate.ts";
 
 /** Shows `picture` in a slot; `repeated` when it was or will be shown in another one as its own. Called in slot order,
  *  without gaps except whole segments that lie in holes. The picture stays the caller's. */
-export type Show<T> = (slot: number, picture: T, repeated: boolean) => Promise<void>;
+type Show<T> = (slot: number, picture: T, repeated: boolean) => Promise<void>;
 
 export type SlotsSettings<T> = Readonly<{
   era: EraOpened;

@@ -4,7 +4,7 @@ import type { Amf0Object, Amf0Value } from "#media/flv/amf0.ts";
 import { asObject, asText } from "./command.ts";
 
 /** Codecs that we take of a publisher, and send. */
-export const FOUR_CCS = {
+const FOUR_CCS = {
   video: ["avc1", "hvc1", "av01"],
   audio: ["mp4a", ".mp3", "ac-3", "ec-3", "Opus"],
 } as const;
