@@ -22,6 +22,25 @@ const schema: JsonSchema = {
     },
     tags: { type: "array", uniqueItems: true, items: { type: "string" } },
     on: { type: "boolean" },
+    door: {
+      anyOf: [
+        {
+          type: "object",
+          required: ["port"],
+          additionalProperties: false,
+          properties: { kind: { const: "tcp" }, port: {} },
+        },
+        {
+          type: "object",
+          required: ["url"],
+          additionalProperties: false,
+          properties: {
+            kind: { const: "pull" },
+            url: { type: "string", pattern: "^http:", description: "an address" },
+          },
+        },
+      ],
+    },
     none: { anyOf: [{ type: "null" }, { type: "number", minimum: 0.5 }] },
   },
 };
@@ -52,13 +71,22 @@ test("in a choice, the branch that the value follows names its own wrong field",
   assert.deepEqual(lines({ name: "a", ladder: 3 }), ["ladder must be auto or a list, each an object with height"]);
 });
 
+test("in a choice of objects, the one whose constants the value has names its wrong field", () => {
+  assert.deepEqual(lines({ name: "a", door: { kind: "pull", url: "file:///x" } }), ["door.url must be an address"]);
+  assert.deepEqual(lines({ name: "a", door: { kind: "tcp", url: "http://x" } }), [
+    "door.port is missing: any value",
+    "door.url is not known; allowed: kind, port",
+  ]);
+  assert.equal(lines({ name: "a", door: { kind: "rope", port: 1 } })[0], "door.kind must be tcp");
+});
+
 test("missing and unknown fields", () => {
   assert.deepEqual(lines({ prot: 1, __proto__: null }), [
     "name is missing: letters a to z",
     "prot is not known; did you mean port?",
   ]);
-  assert.deepEqual(lines(null), ["must be an object with name, port, level, ladder, tags, on, none"]);
-  assert.deepEqual(lines([]), ["must be an object with name, port, level, ladder, tags, on, none"]);
+  assert.deepEqual(lines(null), ["must be an object with name, port, level, ladder, tags, on, door, none"]);
+  assert.deepEqual(lines([]), ["must be an object with name, port, level, ladder, tags, on, door, none"]);
   assert.match(lines({ name: "a", constructor: 1 })[0]!, /^constructor is not known/);
 });
 

@@ -58,7 +58,8 @@ function check(schema: JsonSchema, value: unknown, path: Path, wrong: Wrong[]): 
   else if (isRecord(value)) checkFields(schema, value, path, wrong);
 }
 
-/** The branch of the value's own type speaks, so that a wrong field deep inside is named; else the choices are. */
+/** The branch of the value's own type speaks, so that a wrong field deep inside is named; of several such the one whose
+ *  constants (`kind: "pull"`) the value has. Else the choices are named. */
 function checkAny(
   schema: JsonSchema,
   branches: readonly JsonSchema[],
@@ -68,8 +69,15 @@ function checkAny(
 ): void {
   const found = branches.map((branch) => wrongFields(branch, value, path));
   if (found.some((list) => list.length === 0)) return;
-  const deep = found.find((list) => list.some((item) => item.path.length > path.length));
-  wrong.push(...(deep ?? [{ path, message: `must be ${allowed(schema)}` }]));
+  const deep = found.map((list) => list.some((item) => item.path.length > path.length));
+  const meant = branches.findIndex((branch, i) => deep[i] && hasConstants(branch, value));
+  const told = found[meant >= 0 ? meant : deep.indexOf(true)];
+  wrong.push(...(told ?? [{ path, message: `must be ${allowed(schema)}` }]));
+}
+
+function hasConstants({ properties = {} }: JsonSchema, value: unknown): boolean {
+  const constants = Object.entries(properties).filter(([, schema]) => "const" in schema);
+  return isRecord(value) && constants.length > 0 && constants.every(([name, schema]) => value[name] === schema.const);
 }
 
 function checkItems(schema: JsonSchema, value: readonly unknown[], path: Path, wrong: Wrong[]): void {
