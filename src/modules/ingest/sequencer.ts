@@ -21,19 +21,11 @@ import type { Opened, TimedUnit } from "./opening.ts";
 import { Output, type OutputState } from "./output.ts";
 import type { CopyProblem, EntrySink } from "./output-side.ts";
 import { sameTracks, videoOf } from "./plan-era.ts";
+import { Presence } from "./presence.ts";
 import { SessionTime, type TimeMark } from "./session-time.ts";
 import { Source } from "./source.ts";
+import type { GatewaySession } from "./types.ts";
 import { UnitLog } from "./unit-log.ts";
-
-/** Without media for so long the publisher counts as away. */
-const SILENCE_MS = 1000;
-/** Slow sources may pause for this many frames, up to so long. */
-const SILENCE_FRAMES = 3;
-const SILENCE_MS_MAX = 5000;
-
-/** Ticks come ten times a second. After a gap of this it was this process that stood still (a frozen virtual machine), not
- *  the publisher: what it sent meanwhile waits in the socket, and is read before the next tick. */
-const OWN_PAUSE_MS = 700;
 
 /** Media that far ahead of its arrival is no live stream: somebody sends a file as fast as the line goes. */
 const AHEAD_NS_MAX = 60_000_000_000n;
@@ -46,8 +38,6 @@ const BURST_MS = 1000;
 const OPEN_POINTS_MAX = 1;
 
 const HOLE = Object.freeze({ hole: true });
-
-export type SequencerState = "starting" | "live" | "interrupted" | "ended";
 
 /** Where a session stood when its process died. */
 export type RestoredSession = Readonly<{
@@ -76,15 +66,10 @@ export class Sequencer {
   readonly #units: UnitLog;
   #source: Source | null = null;
   readonly #eras: Eras;
-  #state: SequencerState = "starting";
+  readonly #presence: Presence;
   #anchorNs: bigint | null = null;
   readonly #time: SessionTime;
   readonly #drift: DriftSteps;
-  /** When the last unit was appended, monotonic. */
-  #mediaMs = 0;
-  #tickMs: number;
-  /** No hole is logged: a publisher that said goodbye comes back soon, or the session ends where it stopped. */
-  #patient = false;
   /** A hole was logged: what comes refers to what was lost. */
   #needsRandomAccess = false;
   #returns = 0;
@@ -104,16 +89,15 @@ export class Sequencer {
     this.#eras = new Eras({ channel: options.channel, output: this.#output, units: this.#units, note: this.#note });
     this.#time = new SessionTime(options.clock, restored?.time ?? null, restored?.newestNs);
     this.#drift = new DriftSteps(this.#output, this.#note);
-    this.#tickMs = this.#clock.monotonicMs();
+    this.#presence = new Presence(this.#clock.monotonicMs(), restored !== null);
     if (!restored) return;
-    this.#state = "interrupted";
     this.#needsRandomAccess = true;
     this.#anchorNs = restored.anchorNs;
     this.#eras.restore(restored.output.side.era);
   }
 
-  get state(): SequencerState {
-    return this.#state;
+  get state(): GatewaySession["state"] {
+    return this.#presence.state;
   }
 
   /** TAI of the first frame; null while starting. */
@@ -150,7 +134,7 @@ export class Sequencer {
 
   /** A publisher begins, or returns. @param clock of its container */
   attach(clock: DemuxClock): void {
-    assert.ok(this.#source === null && this.#state !== "ended", "one publisher at a time, before the end");
+    assert.ok(this.#source === null && this.state !== "ended", "one publisher at a time, before the end");
     this.#source = new Source(clock, this.#clock.monotonicMs(), this.#eras.wantsCopies);
     this.#refusal = null;
     this.#eras.forget();
@@ -162,19 +146,16 @@ export class Sequencer {
   detach(clean: boolean): void {
     this.#source = null;
     this.#dropEarly();
-    this.#patient = clean && this.#state === "live";
-    if (this.#state !== "live") return;
-    this.#units.settle();
-    this.#state = "interrupted";
+    if (this.#presence.left(clean)) this.#units.settle();
   }
 
   /** The log's last entry. A second call does nothing. */
   end(reason: EndReason): void {
-    if (this.#state === "ended") return;
+    if (this.state === "ended") return;
     this.#units.settle();
     this.#output.end(reason);
     this.#source = null;
-    this.#state = "ended";
+    this.#presence.ended();
   }
 
   event(event: DemuxEvent): void {
@@ -194,17 +175,16 @@ export class Sequencer {
 
   /** Time passes. To be called several times a second, whatever comes in. */
   tick(): void {
-    if (this.#state === "ended") return;
+    if (this.state === "ended") return;
     const nowMs = this.#clock.monotonicMs();
     const source = this.#source;
-    const pausedMs = nowMs - this.#tickMs;
-    this.#tickMs = nowMs;
-    if (pausedMs >= OWN_PAUSE_MS) this.#mediaMs = Math.min(nowMs, this.#mediaMs + pausedMs);
+    this.#presence.tick(nowMs);
     if (source && !source.clock.anchored) this.#tryOpen(source);
     if (source?.clock.anchored) this.#placeEarly(source, nowMs);
-    if (this.#state === "live" && nowMs - this.#mediaMs > this.#silenceMs) this.#interrupt(nowMs);
-    if (source && nowMs - (source.unitMs ?? nowMs) > SILENCE_MS) source.resumedMs = null;
-    if (this.#state === "interrupted" && !this.#patient && this.#output.era) this.#holeUntilNow(nowMs);
+    const silentMs = this.#presence.silence(nowMs, this.#eras.framesPerSecond);
+    if (silentMs !== null) this.#interrupt(silentMs);
+    source?.tick(nowMs);
+    if (this.#presence.isMissed && this.#output.era) this.#holeUntilNow(nowMs);
   }
 
   /** Why the publisher should be turned away now; null while there is no reason.
@@ -218,19 +198,12 @@ export class Sequencer {
     return this.#source.fault(over ? Number.POSITIVE_INFINITY : nowMs, this.#needsRandomAccess);
   }
 
-  get #silenceMs(): number {
-    const framesPerSecond = this.#eras.framesPerSecond ?? SILENCE_FRAMES;
-    return Math.min(SILENCE_MS_MAX, Math.max(SILENCE_MS, (SILENCE_FRAMES * 1000) / framesPerSecond));
-  }
-
-  #interrupt(nowMs: number): void {
-    this.#state = "interrupted";
-    this.#patient = false;
+  #interrupt(silentMs: number): void {
     this.#units.settle();
     this.#drift.interrupted();
     this.#eras.lost();
     if (this.#source) this.#source.resumedMs = null;
-    this.#note("ingest.silent", { silentMs: Math.round(nowMs - this.#mediaMs) });
+    this.#note("ingest.silent", { silentMs: Math.round(silentMs) });
   }
 
   #holeUntilNow(nowMs: number): void {
@@ -313,13 +286,12 @@ export class Sequencer {
     this.#anchorNs ??= timeNs;
     this.#needsRandomAccess = false;
     this.#eras.anchored();
-    this.#state = "live";
-    this.#mediaMs = this.#clock.monotonicMs();
+    this.#presence.heard(this.#clock.monotonicMs());
   }
 
   #place(source: Source, timed: TimedUnit): void {
     const isBegin = this.#eras.canBegin(timed);
-    const wasSilent = this.#state === "interrupted";
+    const wasSilent = this.state === "interrupted";
     if (isBegin && !this.#isOnItsWay(source, timed)) return;
     if (isBegin) this.#eras.begin(timed, source.clock.timeOf(timed.ptsTicks), wasSilent);
     const track = this.#trackOf(timed);
@@ -438,7 +410,7 @@ export class Sequencer {
   /** The sender's time is another from this unit on. */
   #jump(source: Source, timed: TimedUnit): void {
     const isWhole = timed.unit.randomAccess;
-    const hole = isWhole && this.#state === "interrupted";
+    const hole = isWhole && this.state === "interrupted";
     this.#note("ingest.timestamps_jump", { track: timed.unit.track });
     this.#anchor(source, timed, (timeNs) => this.#output.cut(timeNs, { hole, splice: !hole }));
     if (!isWhole) this.#units.lost(timed.unit.track);
@@ -461,7 +433,6 @@ export class Sequencer {
 
   #accepted(source: Source, timed: TimedUnit): void {
     source.progress(timed.arrivedMs, this.#units.newestNs);
-    this.#mediaMs = timed.arrivedMs;
-    this.#state = "live";
+    this.#presence.heard(timed.arrivedMs);
   }
 }

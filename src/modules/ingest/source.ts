@@ -2,6 +2,7 @@
 import { PlatformError } from "#base/errors.ts";
 import type { DemuxClock, DemuxedUnit } from "#media/demux.ts";
 import { Opening, type TimedUnit } from "./opening.ts";
+import { SILENCE_MS } from "./presence.ts";
 import { SourceClock } from "./source-clock.ts";
 
 /** A decode time that steps back this far, or forward this much more than time passed, is another clock. */
@@ -64,6 +65,11 @@ export class Source {
     this.resumedMs ??= arrivedMs;
     const dtsTicks = this.clock.unwrap(unit.dtsTicks);
     return { unit, dtsTicks, ptsTicks: this.clock.near(dtsTicks, unit.ptsTicks), arrivedNs, arrivedMs };
+  }
+
+  /** Time passes: what comes after a silence resumes. */
+  tick(nowMs: number): void {
+    if (nowMs - (this.unitMs ?? nowMs) > SILENCE_MS) this.resumedMs = null;
   }
 
   /** Whether the presentation time is where a picture can be that is decoded now. */
