@@ -56,6 +56,64 @@ test("every picture and sound of a remote transport stream arrives, with the dis
   );
 });
 
+test("a stream whose clock is set back goes on, with the times that it had", async () => {
+  const file = recorded("h264-bframes.mpegts"); // begun anew, as a server does that plays it in a loop
+  const [early, late] = [shifted(file, 90_000), shifted(file, 400_000_000)];
+  for (const row of [
+    [file, file, file],
+    [early, late, early],
+    [late, early, late],
+  ]) {
+    const sent = Buffer.concat(row);
+    await serving(
+      (response) => response.writeHead(200, { "content-type": "video/mp2t" }).end(sent),
+      async (url) => {
+        const reader = await openRemoteInput(url, new AbortController().signal);
+        const pieces: Uint8Array[] = [];
+        for (let piece = await reader.read(); piece; piece = await reader.read()) pieces.push(piece.bytes);
+        await reader.close();
+        const times = (bytes: Uint8Array) => {
+          const units = unitsOf(bytes);
+          const ticks = units.filter(({ track }) => track === units[0]!.track).map(({ ptsTicks }) => ptsTicks);
+          return ticks.map((value) => BigInt.asUintN(33, BigInt(value) - BigInt(ticks[0]!)));
+        };
+        assert.deepEqual(times(Buffer.concat(pieces)), times(sent));
+      },
+    );
+  }
+});
+
+/** A recording with all its time stamps and clock references moved, ticks of 90 kHz. */
+function shifted(stream: Buffer, ticks: number): Buffer {
+  const bytes = Buffer.from(stream);
+  const stamp = (at: number) => {
+    const old =
+      (BigInt(bytes[at]! >> 1) & 7n) * (1n << 30n) +
+      BigInt(bytes.readUInt16BE(at + 1) >> 1) * (1n << 15n) +
+      BigInt(bytes.readUInt16BE(at + 3) >> 1);
+    const now = (old + BigInt(ticks)) & ((1n << 33n) - 1n);
+    bytes[at] = (bytes[at]! & 0xf1) | (Number(now >> 30n) << 1);
+    bytes.writeUInt16BE((Number((now >> 15n) & 0x7fffn) << 1) | 1, at + 1);
+    bytes.writeUInt16BE((Number(now & 0x7fffn) << 1) | 1, at + 3);
+  };
+  for (let packet = 0; packet + 188 <= bytes.length; packet += 188) {
+    const hasAdaptation = (bytes[packet + 3]! & 0x20) !== 0;
+    const adaptation = hasAdaptation ? bytes[packet + 4]! + 1 : 0;
+    if (adaptation > 6 && (bytes[packet + 5]! & 0x10) !== 0) {
+      const at = packet + 6;
+      const base = (BigInt(bytes.readUInt32BE(at)) << 1n) + BigInt(bytes[at + 4]! >> 7);
+      const moved = (base + BigInt(ticks)) & ((1n << 33n) - 1n);
+      bytes.writeUInt32BE(Number(moved >> 1n), at);
+      bytes[at + 4] = (bytes[at + 4]! & 0x7f) | (Number(moved & 1n) << 7);
+    }
+    const pes = packet + 4 + adaptation;
+    if ((bytes[packet + 1]! & 0x40) === 0 || pes + 19 > packet + 188 || bytes.readUIntBE(pes, 3) !== 1) continue;
+    if ((bytes[pes + 7]! & 0x80) !== 0) stamp(pes + 9);
+    if ((bytes[pes + 7]! & 0x40) !== 0) stamp(pes + 14);
+  }
+  return bytes;
+}
+
 test("what is no stream is refused with a code; so is what does not answer", async () => {
   const refused = async (url: string) => {
     const error = await openRemoteInput(url, new AbortController().signal).then(

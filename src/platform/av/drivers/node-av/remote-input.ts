@@ -29,8 +29,17 @@ const BUFFER_BYTES = 188 * 64;
 const TIMESCALE = 90_000;
 /** Clock references run ahead of the first decode time and must not be negative. */
 const START_TICKS = BigInt(TIMESCALE);
+/** Time stamps of a transport stream are written modulo 2^33 (ISO/IEC 13818-1, 2.4.3.7). */
+const TURN_TICKS = 1n << 33n;
 
-type Way = { input: Stream; output: Stream; lastDts: bigint };
+type Way = {
+  input: Stream;
+  output: Stream;
+  lastDts: bigint;
+  /** Whole turns of the output's clock that the input's was set back by. The muxer takes no time before its last one, but
+   *  what it writes of a time is the same a turn later. */
+  turnedTicks: bigint;
+};
 
 export async function openRemoteInput(url: string, signal: AbortSignal): Promise<RemoteReader> {
   if (!isRtsp(url)) return openWith(url, signal, optionsFor(url));
@@ -132,7 +141,7 @@ class NativeRemoteReader implements RemoteReader {
       output.timeBase = new Rational(1, TIMESCALE);
       const language = stream.metadata?.get("language");
       if (language) output.metadata = Dictionary.fromObject({ language });
-      this.#ways.set(stream.index, { input: stream, output, lastDts: -1n });
+      this.#ways.set(stream.index, { input: stream, output, lastDts: -1n, turnedTicks: 0n });
       const size = codecType === AVMEDIA_TYPE_VIDEO ? `${width}x${height}` : `${sampleRate / 1000} kHz`;
       words.push(`${avGetCodecName(codecId)} ${size}`);
     }
@@ -188,24 +197,29 @@ class NativeRemoteReader implements RemoteReader {
 
   /** Its times on the output's clock, from 1 s on; a decode time that does not rise is moved a tick on, as the muxer wants.
    *  @returns false when it has no time at all */
-  #place({ input, output, lastDts }: Way): boolean {
+  #place(way: Way): boolean {
+    const { input, output, lastDts } = way;
     const packet = this.#packet;
     packet.rescaleTs(input.timeBase, new Rational(1, TIMESCALE));
     const known = packet.dts === AV_NOPTS_VALUE ? packet.pts : packet.dts;
     if (known === AV_NOPTS_VALUE) return false;
     this.#originTicks ??= known;
     const move = START_TICKS - this.#originTicks;
-    const way = this.#ways.get(input.index)!;
-    let dts = known + move;
-    if (dts <= lastDts && lastDts - dts < BigInt(TIMESCALE)) dts = lastDts + 1n; // further back, it is another clock
+    if (lastDts < 0n && known + move < 0n) return false; // of a track that began long before the first one
+    let dts = known + move + way.turnedTicks;
+    const backTicks = lastDts - dts;
+    if (backTicks >= BigInt(TIMESCALE)) {
+      const turned = (backTicks / TURN_TICKS + 1n) * TURN_TICKS; // so far back, it is another clock
+      way.turnedTicks += turned;
+      dts += turned;
+    } else if (backTicks >= 0n) dts = lastDts + 1n;
     way.lastDts = dts;
-    if (dts < 0n) return false; // of a track that began long before the first one
     packet.dts = dts;
-    packet.pts = packet.pts === AV_NOPTS_VALUE ? dts : packet.pts + move;
+    packet.pts = packet.pts === AV_NOPTS_VALUE ? dts : packet.pts + move + way.turnedTicks;
     if (packet.pts < dts) packet.pts = dts;
     packet.streamIndex = output.index;
     packet.timeBase = new Rational(1, TIMESCALE);
-    this.#newestMs = Number(dts - START_TICKS) / 90;
+    this.#newestMs = Number(dts - way.turnedTicks - START_TICKS) / 90;
     return true;
   }
 }
