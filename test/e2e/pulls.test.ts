@@ -2,7 +2,7 @@
 import { strict as assert } from "node:assert";
 import { spawnSync } from "node:child_process";
 import { readdir, readFile } from "node:fs/promises";
-import { createServer } from "node:http";
+import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -116,10 +116,24 @@ test("an HLS pull on demand: nothing runs until somebody watches; its bursts com
   });
 });
 
-test("a pull that gets nothing, garbage or a stream that stops says so and tries again", { skip }, async () => {
+/** A playlist that never ends. */
+function sendForEver(response: ServerResponse, head: string, line: string): void {
+  response.writeHead(200, { "content-type": "application/vnd.apple.mpegurl" });
+  response.write(head);
+  const lines = line.repeat(20_000);
+  const send = () => {
+    while (response.write(lines));
+  };
+  response.on("drain", send);
+  send();
+}
+
+test("a pull that gets nothing, garbage or what never ends says so and tries again", { skip }, async () => {
   const dead = await freePort();
   const server = createServer((asked, response) => {
     if (asked.url === "/garbage") response.end(Buffer.alloc(500_000, "no media at all "));
+    else if (asked.url === "/endless.m3u8")
+      sendForEver(response, "#EXTM3U\n#EXT-X-TARGETDURATION:2\n", "#EXTINF:2,\n1.ts\n");
     else response.writeHead(404).end();
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -128,6 +142,7 @@ test("a pull that gets nothing, garbage or a stream that stops says so and tries
     ["dead", `http://127.0.0.1:${dead}/x`],
     ["garbage", `http://127.0.0.1:${port}/garbage`],
     ["missing", `http://127.0.0.1:${port}/missing?token=hidden-word`],
+    ["endless", `http://127.0.0.1:${port}/endless.m3u8`],
   ].map(([name, url]) => ({ name, inputs: [{ kind: "pull", url }] }));
   try {
     await withConfig(channels, async (installation) => {
@@ -140,7 +155,7 @@ test("a pull that gets nothing, garbage or a stream that stops says so and tries
           },
           40_000,
         );
-        assert.match(state.detail!, /next try is in/);
+        assert.match(state.detail!, name === "endless" ? /MB of memory/ : /next try is in/);
       }
       assert.ok(!installation.log().includes("hidden-word"));
     });

@@ -3,8 +3,10 @@
 import { type ClientRequest, request as httpRequest } from "node:http";
 import { after, type Clock } from "#base/clock.ts";
 import { isErrorCode, PlatformError } from "#base/errors.ts";
-import type { OpenRemoteInput, RemoteInput } from "#platform/av/remote-input.ts";
+import type { OpenRemoteInput, RemoteInput, RemoteReader } from "#platform/av/remote-input.ts";
 
+/** What has given no stream by then gives none: a playlist that leads to itself would be read for ever. */
+const OPEN_MS = 30_000;
 /** The gateway takes nothing for so long: it is gone. */
 const STALL_MS = 15_000;
 const QUEUED_BYTES_MAX = 4 << 20;
@@ -28,7 +30,7 @@ export type PullDeps = Readonly<{
 /** Resolves when the remote stream has ended, or the signal aborted.
  *  @throws PlatformError network.unreachable, media.unsupported, and what the gateway refused it with */
 export async function pullStream(url: string, deps: PullDeps): Promise<void> {
-  const reader = await deps.openRemoteInput(url, deps.signal);
+  const reader = await opened(url, deps);
   const put = new Put(deps);
   try {
     deps.onBegin(reader.input);
@@ -45,6 +47,19 @@ export async function pullStream(url: string, deps: PullDeps): Promise<void> {
   } finally {
     put.destroy();
     await reader.close();
+  }
+}
+
+async function opened(url: string, { clock, openRemoteInput, signal }: PullDeps): Promise<RemoteReader> {
+  const late = new AbortController();
+  const timer = clock.setTimer(OPEN_MS, () => late.abort());
+  try {
+    return await openRemoteInput(url, AbortSignal.any([signal, late.signal]));
+  } catch (cause) {
+    if (!late.signal.aborted || signal.aborted) throw cause;
+    throw new PlatformError("network.unreachable", `No stream was found within ${OPEN_MS / 1000} s.`, { cause });
+  } finally {
+    timer.cancel();
   }
 }
 

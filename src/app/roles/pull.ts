@@ -14,6 +14,9 @@ const RETRY_MS = [500, 1000, 2000, 5000, 10_000, 20_000];
 /** A stream that held so long starts the row again. */
 const CALM_MS = 10_000;
 const REPORT_TIMEOUT_MS = 3000;
+/** A pull takes 110 to 140 MB, whatever it reads; a playlist without an end takes all there is. */
+const RSS_BYTES_MAX = 512 << 20;
+const LOOK_EVERY_MS = 250;
 const SAY_EVERY_MS = 10_000;
 
 const {
@@ -36,6 +39,11 @@ process.send?.("ready");
 let said: { state: string; detail: string | null } = { state: "opening", detail: null };
 /** What is not said again is not believed for long: a process that was killed cannot take it back. */
 setInterval(() => void say(), SAY_EVERY_MS);
+
+const look = setInterval(() => {
+  const rssBytes = process.memoryUsage.rss();
+  if (rssBytes > RSS_BYTES_MAX) void giveUp(rssBytes);
+}, LOOK_EVERY_MS);
 
 const aborted = new Promise<void>((resolve) => stopping.signal.addEventListener("abort", () => resolve()));
 
@@ -70,6 +78,15 @@ for (let failures = 0; !stopping.signal.aborted; ) {
   await Promise.race([after(clock, waitMs), aborted]);
 }
 process.exit(0);
+
+/** What the library holds is only given back by the process's end; placement starts another one. */
+async function giveUp(rssBytes: number): Promise<void> {
+  clearInterval(look);
+  const words = `Reading it takes more than ${RSS_BYTES_MAX >> 20} MB of memory`;
+  log.error("pull.too_much_memory", { code: "media.malformed", reason: words, rssBytes });
+  await report("waiting", `media.malformed: ${words}; it is tried again.`);
+  process.exit(1);
+}
 
 /** The gateway shows it with the channel's other inputs. Nothing depends on it. */
 async function report(state: "opening" | "connected" | "waiting", detail: string | null): Promise<void> {
