@@ -10,6 +10,7 @@ import type { Log } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import { writeProducerTime } from "#media/cmaf/producer-time.ts";
 import { SEGMENT_END } from "#media/cmaf/segment-end.ts";
+import type { EraFrame } from "#media/session-log/era-frame.ts";
 import { taiToUtc } from "#media/time/tai.ts";
 import type { CmafSink, CmafTrackSink } from "#modules/transcode/types.ts";
 import { inOnePiece } from "#platform/network/http.ts";
@@ -244,11 +245,7 @@ function parseProblem(text: string): { code?: string; detail?: string } {
 
 /** What the origin misses of the session; null when it has nothing of it, or does not know it yet.
  *  @throws PlatformError network.unreachable */
-async function nextFrame({
-  originUrl,
-  session,
-  token,
-}: CmafPushOptions): Promise<{ era: number; frame: number } | null> {
+async function nextFrame({ originUrl, session, token }: CmafPushOptions): Promise<EraFrame | null> {
   const url = new URL(`/internal/origin/sessions/${session}`, originUrl());
   const response = await fetch(url, {
     headers: { authorization: `Bearer ${await token()}` },
@@ -259,6 +256,6 @@ async function nextFrame({
   if (response.status === 404) return null;
   if (!response.ok)
     throw new PlatformError("network.unreachable", `The origin ${url.host} answered ${response.status}.`);
-  const { next } = (await response.json()) as { next: { era: number; frame: number } | null };
+  const { next } = (await response.json()) as { next: EraFrame | null };
   return next;
 }

@@ -1,10 +1,9 @@
 // What the origin tells others about a session: control (whole states) and senders (where to go on).
+import { compareEraFrames, type EraFrame } from "#media/session-log/era-frame.ts";
 import type { LiveChannel } from "./channel.ts";
 import type { Session } from "./session.ts";
 import type { Track } from "./track.ts";
 import type { OriginSession } from "./types.ts";
-
-type Place = Readonly<{ era: number; frame: number }>;
 
 export function snapshotOf(session: Session, channel: LiveChannel): OriginSession {
   const era = session.era?.era ?? 0;
@@ -33,7 +32,7 @@ export function nextOf(session: Session) {
   const first = places
     .map(([, place]) => place)
     .filter((place) => place !== null)
-    .sort((a, b) => a.era - b.era || a.frame - b.frame)[0];
+    .sort(compareEraFrames)[0];
   return {
     session: session.id,
     channel: session.channel.name,
@@ -44,18 +43,18 @@ export function nextOf(session: Session) {
 }
 
 /** The start of the first segment that is not whole. */
-function segmentPlaceOf(session: Session, track: Track): Place | null {
+function segmentPlaceOf(session: Session, track: Track): EraFrame | null {
   const segment = track.nextSegment();
   return segment ? { era: segment.era, frame: segment.start } : endOf(session);
 }
 
 /** The first frame that is not there. */
-function placeOf(session: Session, track: Track): Place | null {
+function placeOf(session: Session, track: Track): EraFrame | null {
   const next = track.nextPart();
   return next ? { era: next.era, frame: next.frame } : segmentPlaceOf(session, track);
 }
 
-function endOf(session: Session): Place | null {
+function endOf(session: Session): EraFrame | null {
   const { end, era } = session.timeline;
   return end && era ? { era: era.era, frame: end.frame } : null;
 }

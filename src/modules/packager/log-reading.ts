@@ -9,13 +9,11 @@ import {
   type Track,
   type Unit,
 } from "#media/session-log/entries.ts";
+import { compareEraFrames, type EraFrame } from "#media/session-log/era-frame.ts";
 import { indexAtOrAfter } from "#media/time/rate.ts";
 import { CopiedEra } from "./copied-era.ts";
 import type { MadePart } from "./part-maker.ts";
 import type { CmafSink } from "./types.ts";
-
-/** Segments that start here or later are made. */
-export type Place = Readonly<{ era: number; frame: number }>;
 
 /** What a log that nobody was asked a frame of may lack after its start: audio that is logged up to a second before the
  *  picture of its time. */
@@ -23,7 +21,7 @@ const UNASKED_MARGIN_NS = INTERLEAVE_MAX_NS + INTERLEAVE_MAX_NS / 2n;
 
 export class LogReading {
   readonly #sinks: readonly CmafSink[];
-  readonly #from: Place | null;
+  readonly #from: EraFrame | null;
   /** Read from the very beginning: what was not in the log never was. */
   #isComplete = true;
   #nextPosition = 0;
@@ -36,7 +34,7 @@ export class LogReading {
   ended = false;
 
   /** @param from start of the first segment that is wanted; null: all there is */
-  constructor(sinks: readonly CmafSink[], from: Place | null) {
+  constructor(sinks: readonly CmafSink[], from: EraFrame | null) {
     this.#sinks = sinks;
     this.#from = from;
   }
@@ -99,7 +97,7 @@ export class LogReading {
 
   #isWanted({ era, rate }: EraOpened, { frame }: Boundary): boolean {
     const from = this.#from;
-    if (from !== null) return era > from.era || (era === from.era && frame >= from.frame);
+    if (from !== null) return compareEraFrames({ era, frame }, from) >= 0;
     if (this.#isComplete) return true;
     return this.#firstUnit !== null && frame >= indexAtOrAfter(rate, this.#firstUnit.timeNs + UNASKED_MARGIN_NS);
   }

@@ -6,7 +6,8 @@
 import type { Clock } from "#base/clock.ts";
 import { PlatformError } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
-import { LogReading, type Place } from "./log-reading.ts";
+import { earliest } from "#media/session-log/era-frame.ts";
+import { LogReading } from "./log-reading.ts";
 import type { CmafSink, LogSource } from "./types.ts";
 
 /** A packager that has made everything waits no longer for its origins to have stored it. */
@@ -35,6 +36,7 @@ export type PackageDeps = Readonly<{
 export async function packageSession(deps: PackageDeps, signal: AbortSignal): Promise<void> {
   const { source, sinks, session } = deps;
   const log = deps.log.child({ session });
+  // What any origin misses; all, when one has nothing.
   const from = earliest(await Promise.all(sinks.map((sink) => sink.nextFrame())));
   if (signal.aborted) return;
   log.info("package.begins", { era: from?.era ?? null, frame: from?.frame ?? null });
@@ -55,17 +57,6 @@ export async function packageSession(deps: PackageDeps, signal: AbortSignal): Pr
   } catch (error) {
     if (!signal.aborted) throw error;
   }
-}
-
-/** The first frame that any origin misses; null when one has nothing. */
-function earliest(places: readonly (Place | null)[]): Place | null {
-  let first: Place | null = null;
-  for (const place of places) {
-    if (place === null) return null;
-    const isEarlier = first === null || place.era < first.era || (place.era === first.era && place.frame < first.frame);
-    if (isEarlier) first = place;
-  }
-  return first;
 }
 
 function progressTeller({ clock, onProgress }: PackageDeps, reading: LogReading): (now: boolean) => void {

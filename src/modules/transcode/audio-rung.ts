@@ -1,15 +1,15 @@
 // An audio rendition: one segment after the other, cut where the video is cut. It follows the log by itself: its parts go
 // out when their samples are known and no splice or boundary can move their borders any more.
-
 import { assert } from "#base/assert.ts";
 import { type AudioRendition, isEncodedAudio } from "#media/ladder/rendition.ts";
 import type { EraOpened } from "#media/session-log/entries.ts";
+import type { EraFrame } from "#media/session-log/era-frame.ts";
 import type { Segment, Timeline } from "#media/session-log/timeline.ts";
 import type { Av } from "#platform/av/av.ts";
 import type { AudioInputs } from "./audio-inputs.ts";
 import { AudioParts } from "./audio-parts.ts";
 import { AudioSegment, type EncodedAudio } from "./audio-segment.ts";
-import { firstOrdinal, type Place } from "./beginning.ts";
+import { firstOrdinal } from "./beginning.ts";
 import type { Outlet, OutletTrack } from "./outlet.ts";
 
 type OpenSegment = {
@@ -27,13 +27,13 @@ export class AudioRung {
   readonly #timeline: Timeline;
   readonly #inputs: AudioInputs;
   readonly #outlet: Outlet;
-  readonly #beginning: Place;
+  readonly #beginning: EraFrame;
   #ordinal: number | null = null;
   #open: OpenSegment | null = null;
   #track: OpenTrack | null = null;
 
   /** @param name of the rendition; eras that have none of that name are passed over */
-  constructor(av: Av, name: string, timeline: Timeline, inputs: AudioInputs, outlet: Outlet, beginning: Place) {
+  constructor(av: Av, name: string, timeline: Timeline, inputs: AudioInputs, outlet: Outlet, beginning: EraFrame) {
     this.#av = av;
     this.#name = name;
     this.#timeline = timeline;

@@ -1,11 +1,11 @@
 // All audio renditions of a session, each made by itself.
 import { isEncodedAudio } from "#media/ladder/rendition.ts";
 import type { EraOpened } from "#media/session-log/entries.ts";
+import type { EraFrame } from "#media/session-log/era-frame.ts";
 import type { Timeline } from "#media/session-log/timeline.ts";
 import type { Av } from "#platform/av/av.ts";
 import type { AudioInputs } from "./audio-inputs.ts";
 import { AudioRung } from "./audio-rung.ts";
-import type { Place } from "./beginning.ts";
 import type { Outlet } from "./outlet.ts";
 
 export class AudioRungs {
@@ -13,10 +13,10 @@ export class AudioRungs {
   readonly #timeline: Timeline;
   readonly #inputs: AudioInputs;
   readonly #outlet: Outlet;
-  readonly #beginning: Place;
+  readonly #beginning: EraFrame;
   readonly #rungs = new Map<string, AudioRung>();
 
-  constructor(av: Av, timeline: Timeline, inputs: AudioInputs, outlet: Outlet, beginning: Place) {
+  constructor(av: Av, timeline: Timeline, inputs: AudioInputs, outlet: Outlet, beginning: EraFrame) {
     this.#av = av;
     this.#timeline = timeline;
     this.#inputs = inputs;

@@ -20,12 +20,13 @@ import {
   type Unit,
   type VideoTrack,
 } from "#media/session-log/entries.ts";
+import { compareEraFrames, type EraFrame } from "#media/session-log/era-frame.ts";
 import { Timeline } from "#media/session-log/timeline.ts";
 import { indexAt, indexAtOrAfter, timeOf } from "#media/time/rate.ts";
 import type { Av } from "#platform/av/av.ts";
 import { AudioInputs, sameTrack } from "./audio-inputs.ts";
 import { AudioRungs } from "./audio-rungs.ts";
-import { beginningOf, isMade, type Place } from "./beginning.ts";
+import { beginningOf, isMade } from "./beginning.ts";
 import { BT709, EraPictures } from "./era-pictures.ts";
 import type { Outlet } from "./outlet.ts";
 import { releaseSet, type SlottedSet, VideoInput } from "./video-input.ts";
@@ -35,7 +36,7 @@ type Settings = Readonly<{
   log: Log;
   outlet: Outlet;
   /** Start of the first segment that is wanted; null: all there is. */
-  from: Place | null;
+  from: EraFrame | null;
 }>;
 
 /** Boundaries of a `source` era are remembered for so many segments: no rung is that far behind the log. */
@@ -58,7 +59,7 @@ export class LogReading {
   #references: PlacedUnit[] = [];
   #pictures: EraPictures | null = null;
   #audioRungs: AudioRungs | null = null;
-  #beginning: Place | null = null;
+  #beginning: EraFrame | null = null;
   /** Frames of the newest era below it are decided: no splice or hole can come there. */
   #settled = 0;
   #newestArrivedNs = 0n;
@@ -260,7 +261,7 @@ export class LogReading {
   #begin(era: EraOpened, slot: number): void {
     const { av, outlet, from, log } = this.#settings;
     const beginning = beginningOf(from, { era, slot }, this.#atLogStart);
-    if (from !== null && (beginning.era !== from.era || beginning.frame !== from.frame))
+    if (from !== null && compareEraFrames(beginning, from) !== 0)
       log.warn("transcode.frames_missed", { wanted: from, beginning });
     this.#beginning = beginning;
     this.#audioRungs = new AudioRungs(av, this.#timeline, this.#audio, outlet, beginning);

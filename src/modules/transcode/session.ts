@@ -5,6 +5,7 @@
 import type { Clock } from "#base/clock.ts";
 import { PlatformError } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
+import { earliest } from "#media/session-log/era-frame.ts";
 import type { Av } from "#platform/av/av.ts";
 import { LogReading } from "./log-reading.ts";
 import { Outlet } from "./outlet.ts";
@@ -43,6 +44,7 @@ export type TranscodeDeps = Readonly<{
 export async function runSession(deps: TranscodeDeps, signal: AbortSignal): Promise<void> {
   const { source, sinks, session } = deps;
   const log = deps.log.child({ session });
+  // What any origin misses; all, when one has nothing.
   const from = earliest(await Promise.all(sinks.map((sink) => sink.nextFrame())));
   log.info("transcode.begins", { era: from?.era ?? null, frame: from?.frame ?? null, build: deps.av.build });
   const reading = new LogReading({ av: deps.av, log, outlet: new Outlet(sinks), from });
@@ -63,19 +65,6 @@ export async function runSession(deps: TranscodeDeps, signal: AbortSignal): Prom
   } finally {
     await reading.close();
   }
-}
-
-type Place = Readonly<{ era: number; frame: number }>;
-
-/** The first frame that any origin misses; null when one has nothing. */
-function earliest(places: readonly (Place | null)[]): Place | null {
-  let first: Place | null = null;
-  for (const place of places) {
-    if (place === null) return null;
-    if (first === null || place.era < first.era || (place.era === first.era && place.frame < first.frame))
-      first = place;
-  }
-  return first;
 }
 
 function progressTeller({ clock, onProgress }: TranscodeDeps, reading: LogReading): (now: boolean) => void {

@@ -1,21 +1,19 @@
 import type { Entry, Positioned } from "#media/session-log/entries.ts";
+import type { EraFrame } from "#media/session-log/era-frame.ts";
 
 /** The log of the worker's one session. */
 export interface LogSource {
   /** First all decisions that precede the start, in order (their positions are below it), then every entry from the last
    *  random access point that lets `fromFrame` be made with its pre-roll. `fromFrame` null: from the first entry held.
    *  Ends after the log's end entry; throws PlatformError log.* or network.unreachable otherwise. */
-  entries(
-    fromFrame: Readonly<{ era: number; frame: number }> | null,
-    signal: AbortSignal,
-  ): AsyncIterable<Positioned<Entry>>;
+  entries(fromFrame: EraFrame | null, signal: AbortSignal): AsyncIterable<Positioned<Entry>>;
 }
 
 /** One origin, as the worker pushes to it. All renditions go to every origin of the session. */
 export interface CmafSink {
   /** Start of the first segment that is not whole there, over all renditions (its first parts may be there); null when
    *  the origin has nothing of the session. */
-  nextFrame(): Promise<Readonly<{ era: number; frame: number }> | null>;
+  nextFrame(): Promise<EraFrame | null>;
   /** Start (or go on with) a track of an era: the init segment is sent first, and again after each reconnect.
    *  Pushing never blocks: the sink queues, reconnects, and pushes again what was not acknowledged as stored. */
   track(name: string, kind: "video" | "audio", era: number, init: Uint8Array): CmafTrackSink;

@@ -8,6 +8,7 @@ import { assert } from "#base/assert.ts";
 import { PlatformError } from "#base/errors.ts";
 import { PAYLOAD_BYTES_MAX } from "#media/session-log/codec.ts";
 import type { Decision, Entry, Positioned } from "#media/session-log/entries.ts";
+import type { EraFrame } from "#media/session-log/era-frame.ts";
 import { Deque } from "./deque.ts";
 import { KeptDecisions } from "./kept-decisions.ts";
 import { LogReader, type ReadableLog, type ReaderOptions } from "./log-reader.ts";
@@ -32,7 +33,7 @@ export type SessionLogOptions = Readonly<{
 /** Where a reader begins. A position: exactly there, since it knows what was before (in a restored log: at the first
  *  entry after the lost ones). A frame of an era: as late as lets that frame be made. First: the oldest point that can be
  *  decoded, or the very beginning while that is held. The last two give all earlier decisions first. */
-export type ReadFrom = Readonly<{ position: number }> | Readonly<{ era: number; frame: number }> | "first";
+export type ReadFrom = Readonly<{ position: number }> | EraFrame | "first";
 
 export class SessionLog implements ReadableLog {
   readonly session: string;

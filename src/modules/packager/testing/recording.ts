@@ -4,14 +4,14 @@ import { systemClock } from "#base/clock.ts";
 import { silentLog } from "#base/log.ts";
 import { boxesIn, descend, only } from "#media/cmaf/read-box.ts";
 import type { Entry, Positioned } from "#media/session-log/entries.ts";
-import type { Place } from "../log-reading.ts";
+import type { EraFrame } from "#media/session-log/era-frame.ts";
 import type { MadePart } from "../part-maker.ts";
 import { packageSession } from "../session.ts";
 import type { CmafSink, LogSource } from "../types.ts";
 
 export type Recorded = Readonly<{ name: string; era: number; init: Buffer; parts: MadePart[] }>;
 
-export function recordingSink(from: Place | null): CmafSink & { tracks: Recorded[] } {
+export function recordingSink(from: EraFrame | null): CmafSink & { tracks: Recorded[] } {
   const tracks: Recorded[] = [];
   return {
     tracks,
@@ -29,7 +29,7 @@ export function recordingSink(from: Place | null): CmafSink & { tracks: Recorded
 /** Everything a packager makes of a log, by rendition and era. */
 export async function packaged(
   entries: readonly Positioned<Entry>[],
-  from: Place | null = null,
+  from: EraFrame | null = null,
 ): Promise<Map<string, Recorded>> {
   const sink = recordingSink(from);
   const source: LogSource = {

@@ -3,6 +3,7 @@ import { strict as assert } from "node:assert";
 import { systemClock } from "#base/clock.ts";
 import { silentLog } from "#base/log.ts";
 import type { Entry, Positioned } from "#media/session-log/entries.ts";
+import type { EraFrame } from "#media/session-log/era-frame.ts";
 import { type Segment, Timeline } from "#media/session-log/timeline.ts";
 import type { Av } from "#platform/av/av.ts";
 import { runSession } from "../session.ts";
@@ -10,7 +11,7 @@ import type { LogSource } from "../types.ts";
 import { digests, type MemorySink, memorySink, sourceOfLog } from "./session-log.ts";
 
 export type RunOptions = Readonly<{
-  from?: Readonly<{ era: number; frame: number }> | null;
+  from?: EraFrame | null;
   pause?: () => Promise<void>;
   source?: LogSource;
 }>;

@@ -14,6 +14,7 @@ import type {
   Unit,
   VideoTrack,
 } from "#media/session-log/entries.ts";
+import type { EraFrame } from "#media/session-log/era-frame.ts";
 import { indexAt, type Rate, rate, timeOf } from "#media/time/rate.ts";
 import { partFrames, partTargetMs, segmentFrames, targetDurationSeconds } from "#media/time/segmentation.ts";
 import type { SourceVideo } from "#platform/av/testing/source.ts";
@@ -282,7 +283,7 @@ export function sourceOfLog(
 /** Audio reaches back at most this far before the first frame: pre-roll of units, encoder and resampler at 22.05 kHz. */
 const PRE_ROLL_NS = 450_000_000n;
 
-function startPosition(log: readonly Positioned<Entry>[], from: { era: number; frame: number }): number {
+function startPosition(log: readonly Positioned<Entry>[], from: EraFrame): number {
   const era = log
     .map(({ entry }) => entry)
     .find((entry): entry is EraOpened => entry.kind === "era" && entry.era === from.era);
@@ -316,10 +317,7 @@ export type MemorySink = CmafSink & {
 };
 
 /** @param next what it has already @param onPart called for each part that comes */
-export function memorySink(
-  next: { era: number; frame: number } | null = null,
-  onPart: (part: Stored) => void = () => {},
-): MemorySink {
+export function memorySink(next: EraFrame | null = null, onPart: (part: Stored) => void = () => {}): MemorySink {
   const parts: Stored[] = [];
   const inits = new Map<string, Uint8Array>();
   const ended = new Set<string>();
