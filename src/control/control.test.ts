@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { WebSocket } from "ws";
 import { PlatformError } from "#base/errors.ts";
 import { channelDefaults } from "#media/channel.ts";
+import type { SessionNumbers } from "#media/session-log/entries.ts";
 import { listenHttp } from "#platform/network/drivers/http-server.ts";
 import type { ControlEvent } from "./events.ts";
 import { openAtOrigins } from "./open-session.ts";
@@ -171,7 +172,7 @@ test("numbers for a new session: the highest of all origins; one that is away ke
   const house = await createHouse();
   const { clock, log } = house;
   const channel = { ...channelDefaults, name: "c", origin: "auto" } as const;
-  const origin = (name: string, answer: Promise<{ msnBase: number; discontinuityBase: number }>) => ({
+  const origin = (name: string, answer: Promise<SessionNumbers>) => ({
     name,
     openSession: () => answer,
   });

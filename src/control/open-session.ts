@@ -3,12 +3,11 @@ import type { Clock } from "#base/clock.ts";
 import { describe, PlatformError } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
 import type { Channel } from "#media/channel.ts";
+import type { SessionNumbers } from "#media/session-log/entries.ts";
 import type { OriginPort } from "./ports.ts";
 
 /** A publisher waits for this; an origin answers after one fsync. */
 const ANSWER_LIMIT_MS = 3000;
-
-export type Numbers = Readonly<{ msnBase: number; discontinuityBase: number }>;
 
 /** One origin that is away must not keep a publisher out: it is told when it is heard again.
  *  @throws PlatformError publish.unavailable when no origin answers */
@@ -17,11 +16,11 @@ export async function openAtOrigins(
   session: string,
   channel: Channel,
   { clock, log }: { clock: Clock; log: Log },
-): Promise<Numbers> {
+): Promise<SessionNumbers> {
   const answers = await Promise.allSettled(
     origins.map((origin) => within(clock, ANSWER_LIMIT_MS, origin.openSession(session, channel))),
   );
-  const numbers: Numbers[] = [];
+  const numbers: SessionNumbers[] = [];
   const reasons: string[] = [];
   for (const [index, answer] of answers.entries()) {
     if (answer.status === "fulfilled") numbers.push(answer.value);

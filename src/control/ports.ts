@@ -1,7 +1,7 @@
 // What control needs of the other roles, whether they live in its process or on another host. Whole states, never
 // events: one that was missed would be missed for ever.
 import type { Channel } from "#media/channel.ts";
-import type { EndReason } from "#media/session-log/entries.ts";
+import type { EndReason, SessionNumbers } from "#media/session-log/entries.ts";
 import type { GatewaySession, InputState, PullState, Refusal } from "#modules/ingest/types.ts";
 import type { OriginSession } from "#modules/origin/types.ts";
 
@@ -25,7 +25,7 @@ export interface OriginPort {
   sessions(): readonly OriginSession[] | null;
   /** Instants on control's own monotonic clock: who carries them from another process converts them. */
   audience(): readonly Readonly<{ channel: string; lastAskedMs: number }>[];
-  openSession(session: string, channel: Channel): Promise<Readonly<{ msnBase: number; discontinuityBase: number }>>;
+  openSession(session: string, channel: Channel): Promise<SessionNumbers>;
   onChange(listener: () => void): () => void;
 }
 

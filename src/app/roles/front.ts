@@ -6,7 +6,7 @@ import { type Channels, createChannels } from "#control/channels.ts";
 import { type Control, createControl } from "#control/control.ts";
 import type { GatewayPort, OriginPort } from "#control/ports.ts";
 import type { Channel } from "#media/channel.ts";
-import type { EndReason } from "#media/session-log/entries.ts";
+import type { EndReason, SessionNumbers } from "#media/session-log/entries.ts";
 import type {
   GatewaySession,
   InputState,
@@ -38,7 +38,6 @@ const CALL_TIMEOUT_MS = 5000;
 
 type OriginState = { sessions: OriginSession[]; audience: { channel: string; askedAgoMs: number }[] };
 type GatewayState = { sessions: GatewaySession[]; refusals: Refusal[]; inputs: (InputState | PullState)[] };
-type Numbers = { msnBase: number; discontinuityBase: number };
 
 /** The gateway, always in another process. */
 function gatewayPort(context: RoleContext): GatewayPort & { close(): void } {
@@ -88,7 +87,7 @@ function remoteOriginPort(context: RoleContext, base: string): OriginPort & { cl
         timeoutMs: CALL_TIMEOUT_MS,
         unreachable: "publish.unavailable",
       } as const;
-      return call<Numbers>({ ...options, url: url(PATHS.originOpenSession), argument: { session, channel } });
+      return call<SessionNumbers>({ ...options, url: url(PATHS.originOpenSession), argument: { session, channel } });
     },
     onChange: feed.onChange,
     close: feed.close,

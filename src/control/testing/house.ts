@@ -2,7 +2,7 @@
 import { type SimClock, simClock } from "#base/clock.ts";
 import { type Log, silentLog } from "#base/log.ts";
 import { seededRandom } from "#base/random.ts";
-import type { EndReason } from "#media/session-log/entries.ts";
+import type { EndReason, SessionNumbers } from "#media/session-log/entries.ts";
 import type { GatewaySession, InputState, Refusal } from "#modules/ingest/types.ts";
 import type { OriginSession } from "#modules/origin/types.ts";
 import type { Keys, Scope } from "#platform/keys/keys.ts";
@@ -138,7 +138,7 @@ export async function createHouse(options: HouseOptions = {}) {
     stopped: [] as { session: string; reason: EndReason }[],
     kicked: [] as string[],
     opened: [] as string[],
-    numbers: { msnBase: 40, discontinuityBase: 2 } as { msnBase: number; discontinuityBase: number } | Error,
+    numbers: { msnBase: 40, discontinuityBase: 2 } as SessionNumbers | Error,
   };
   const gateway: GatewayPort = {
     sessions: () => gatewayPart.sessions,

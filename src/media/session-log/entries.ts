@@ -4,7 +4,6 @@
 //  2. Interleave. A unit is appended only while no other track is more than INTERLEAVE_MAX_NS ahead of it (the gateway
 //     drops and counts what comes later). So a reader that has seen any time t knows all there will ever be up to
 //     t - INTERLEAVE_MAX_NS, and never waits for what cannot come.
-
 import type { Rendition } from "#media/ladder/rendition.ts";
 import type { Rate } from "#media/time/rate.ts";
 
@@ -101,6 +100,9 @@ export type SessionOpened = Readonly<{
   /** W3C trace context of the session. */
   traceparent: string;
 }>;
+
+/** What origins reserve for a session before it is opened. */
+export type SessionNumbers = Pick<SessionOpened, "msnBase" | "discontinuityBase">;
 
 /** Parameters of all tracks, valid for the units that follow. Again when any of them changes. */
 export type TracksKnown = Readonly<{ kind: "tracks"; tracks: readonly Track[] }>;

@@ -1,5 +1,5 @@
 import type { Channel, Input } from "#media/channel.ts";
-import type { EndReason, Track } from "#media/session-log/entries.ts";
+import type { EndReason, SessionNumbers, Track } from "#media/session-log/entries.ts";
 import type { Rate } from "#media/time/rate.ts";
 import type { HttpHandler } from "#platform/network/http.ts";
 
@@ -24,7 +24,7 @@ export interface PublishAuthority {
   authorize(request: PublishRequest): Promise<Channel>;
   /** Reserve numbering for a new session and tell its origins. Called once the channel is known to be free.
    *  @throws PlatformError publish.unavailable */
-  openSession(session: string, channel: Channel): Promise<Readonly<{ msnBase: number; discontinuityBase: number }>>;
+  openSession(session: string, channel: Channel): Promise<SessionNumbers>;
 }
 
 /** Whole state of one session as the gateway sees it. */

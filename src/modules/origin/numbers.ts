@@ -4,9 +4,8 @@
 import { describe } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
 import type { Channel } from "#media/channel.ts";
+import type { SessionNumbers } from "#media/session-log/entries.ts";
 import type { Journal, JournalFolder } from "#platform/journal/journal.ts";
-
-export type SessionNumbers = Readonly<{ msnBase: number; discontinuityBase: number }>;
 
 type Opened = Readonly<{ kind: "open"; session: string; channel: Channel; listedTo: number }> & SessionNumbers;
 type Raised = Readonly<{ kind: "raise"; listedTo: number; discontinuities: number }>;

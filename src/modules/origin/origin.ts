@@ -6,6 +6,7 @@ import { describe, PlatformError } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
 import { CHANNEL_NAME, type Channel } from "#media/channel.ts";
 import { parseInit } from "#media/cmaf/read-init.ts";
+import type { SessionNumbers } from "#media/session-log/entries.ts";
 import type { JournalFolder } from "#platform/journal/journal.ts";
 import { bearer, type Keys } from "#platform/keys/keys.ts";
 import { answerJson, answerProblem } from "#platform/network/http.ts";
@@ -135,12 +136,7 @@ class OriginHost {
     if (last !== null) await numbers.close(before.id, last.msn, last.discontinuities);
   }
 
-  #begin(
-    live: LiveChannel,
-    id: string,
-    channel: Channel,
-    numbers: { msnBase: number; discontinuityBase: number },
-  ): Session {
+  #begin(live: LiveChannel, id: string, channel: Channel, numbers: SessionNumbers): Session {
     const before = live.newest;
     const session = this.#makeSession(live, id, channel, numbers, []);
     if (before?.outcome === null) {
@@ -158,7 +154,7 @@ class OriginHost {
     live: LiveChannel,
     id: string,
     channel: Channel,
-    numbers: { msnBase: number; discontinuityBase: number },
+    numbers: SessionNumbers,
     stretches: readonly number[],
   ): Session {
     const { clock, decisions, journals } = this.#deps;

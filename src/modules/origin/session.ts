@@ -4,7 +4,7 @@ import { describe, PlatformError } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
 import type { Channel } from "#media/channel.ts";
 import type { CmafInit } from "#media/cmaf/read-init.ts";
-import type { Decision, EraOpened } from "#media/session-log/entries.ts";
+import type { Decision, EraOpened, SessionNumbers } from "#media/session-log/entries.ts";
 import { OPEN_END } from "#media/session-log/stretch.ts";
 import { type Segment, Timeline } from "#media/session-log/timeline.ts";
 import { utcToTai } from "#media/time/tai.ts";
@@ -72,7 +72,7 @@ export class Session {
   /** Last frame that was counted as published, per track. */
   readonly #newestFrames = new Map<Track, bigint>();
 
-  constructor(id: string, channel: Channel, bases: { msnBase: number; discontinuityBase: number }, deps: SessionDeps) {
+  constructor(id: string, channel: Channel, bases: SessionNumbers, deps: SessionDeps) {
     this.id = id;
     this.channel = channel;
     this.msnBase = bases.msnBase;

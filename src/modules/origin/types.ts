@@ -1,5 +1,5 @@
 import type { Channel } from "#media/channel.ts";
-import type { Decision, Positioned } from "#media/session-log/entries.ts";
+import type { Decision, Positioned, SessionNumbers } from "#media/session-log/entries.ts";
 import type { HttpHandler } from "#platform/network/http.ts";
 
 /** Decisions of a session's log, as the origin reads them. */
@@ -40,7 +40,7 @@ export interface Origin {
   readonly http: HttpHandler;
   /** Reserve numbers above everything a playlist of the channel may have shown, and start to follow the session's log.
    *  Durable before it resolves. The same session twice gives the same answer. */
-  openSession(session: string, channel: Channel): Promise<Readonly<{ msnBase: number; discontinuityBase: number }>>;
+  openSession(session: string, channel: Channel): Promise<SessionNumbers>;
   sessions(): OriginSession[];
   /** Called when somebody asks for a playlist of a channel that has nothing live, and when the last viewer has been gone
    *  for a while: what an on-demand source needs. Instants are monotonic ms. */

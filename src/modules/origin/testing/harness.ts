@@ -8,7 +8,7 @@ import { type Channel, channelDefaults } from "#media/channel.ts";
 import { audioTrack, syntheticChunk, videoTrack } from "#media/cmaf/testing/synthetic.ts";
 import { writeInit } from "#media/cmaf/write.ts";
 import type { Rendition } from "#media/ladder/rendition.ts";
-import type { Decision, EraOpened, Positioned } from "#media/session-log/entries.ts";
+import type { Decision, EraOpened, Positioned, SessionNumbers } from "#media/session-log/entries.ts";
 import { type Segment, Timeline } from "#media/session-log/timeline.ts";
 import { indexAt, type Rate } from "#media/time/rate.ts";
 import { partTargetMs, segmentStart } from "#media/time/segmentation.ts";
@@ -164,10 +164,7 @@ export class TestSession {
   }
 
   /** Reserve numbers and open era 0. @param higher how much more another origin of the session asked for */
-  async open(
-    renditions: readonly Rendition[] = LADDER,
-    higher = 0,
-  ): Promise<{ msnBase: number; discontinuityBase: number }> {
+  async open(renditions: readonly Rendition[] = LADDER, higher = 0): Promise<SessionNumbers> {
     const reserved = await this.#house.origin.openSession(this.id, this.channel);
     const numbers = { ...reserved, msnBase: reserved.msnBase + higher };
     const ids = { session: this.id, channel: this.channel.name, tenant: "main", traceparent: "" };

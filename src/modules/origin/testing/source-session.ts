@@ -3,7 +3,7 @@
 import { audioTrack, videoTrack } from "#media/cmaf/testing/synthetic.ts";
 import { writeInit } from "#media/cmaf/write.ts";
 import type { Rendition } from "#media/ladder/rendition.ts";
-import type { Boundary, EraOpened } from "#media/session-log/entries.ts";
+import type { Boundary, EraOpened, SessionNumbers } from "#media/session-log/entries.ts";
 import type { TestHouse, TestSession } from "./harness.ts";
 import { COPIED_VIDEO, copiedAudio, type MadePart, type SourceMedia, sent, TICKS } from "./source-media.ts";
 
@@ -31,7 +31,7 @@ export class SourceSession {
   }
 
   /** Reserve numbers, open era 0 and its first segment. */
-  async open(change: EraChange = {}): Promise<{ msnBase: number; discontinuityBase: number }> {
+  async open(change: EraChange = {}): Promise<SessionNumbers> {
     const { origin } = this.#house;
     const numbers = await origin.openSession(this.id, this.base.channel);
     const ids = { session: this.id, channel: this.base.channel.name, tenant: "main", traceparent: "" };
