@@ -6,6 +6,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { gzipSync } from "node:zlib";
 import { PlatformError } from "#base/errors.ts";
 import { answerProblem } from "#platform/network/http.ts";
+import type { NamedMedia } from "./named-media.ts";
 
 /** Flat name, value, name, value: what node:http sends without looking at it again. */
 export type RawHeaders = readonly string[];
@@ -98,12 +99,8 @@ export function sendText(
   response.end(encoded.characters, "latin1");
 }
 
-/** Finished media, whole or a range of it. @param name unique for these bytes: its ETag */
-export function sendMedia(
-  request: IncomingMessage,
-  response: ServerResponse,
-  media: Readonly<{ bytes: Buffer; type: string; name: string }>,
-): void {
+/** Finished media, whole or a range of it. Its name is its ETag. */
+export function sendMedia(request: IncomingMessage, response: ServerResponse, media: NamedMedia): void {
   const { bytes, type } = media;
   const etag = `"${media.name}"`;
   const common = [

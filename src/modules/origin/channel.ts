@@ -6,6 +6,7 @@ import { skippableSegments, writeMediaPlaylist } from "#media/hls/media-playlist
 import { writeMultivariant } from "#media/hls/multivariant.ts";
 import { CACHE, sendError, sendMedia, sendText, TextBody } from "./answer.ts";
 import { HeldGroup, type Waiting } from "./held-requests.ts";
+import { partNamed } from "./named-media.ts";
 import type { ChannelNumbers } from "./numbers.ts";
 import type { OriginOptions } from "./options.ts";
 import { multivariantOf, playableEra } from "./presentation.ts";
@@ -179,7 +180,7 @@ export class LiveChannel {
     const entry = this.#partGroups.get(at);
     if (!entry) return;
     for (const [key, group] of entry.groups) {
-      const media = partOf(session, track, key);
+      const media = partNamed(session, track, key);
       if (media === "hinted" && group.size > 0) continue;
       entry.groups.delete(key);
       group.release((response, request) => {
@@ -274,21 +275,6 @@ export function isListed(edge: LiveEdge, msn: number, part: number | null): bool
   }
   if (msn < edge.nextMsn) return true; // before the first of the playlist
   return part !== null && msn === edge.nextMsn && part < edge.nextParts;
-}
-
-/** A part's bytes; "hinted" when it is the one that comes next; null when it is not there and will not be. */
-export function partOf(session: Session, track: Track, key: string) {
-  const [era, startTicks, number] = key.split(/[-.]/).map(Number) as [number, number, number];
-  const type = track.kind === "video" ? "video/mp4" : "audio/mp4";
-  const name = `${session.id}-${track.name}-${key}`;
-  const { growing } = track;
-  const isGrowing = growing?.segment.era === era && growing.startTicks === startTicks;
-  const parts = isGrowing ? growing.parts : (track.find(era, startTicks)?.parts ?? []);
-  const bytes = parts[number]?.bytes;
-  if (bytes) return { bytes, type, name };
-  const next = track.nextPart();
-  const isNext = next?.era === era && next.segmentStartTicks === startTicks && next.number === number;
-  return isNext && session.outcome === null ? "hinted" : null;
 }
 
 function lengthMs(segments: readonly Readonly<{ durationTicks: number; timescale: number }>[]): number {

@@ -6,11 +6,10 @@ import { PlatformError } from "#base/errors.ts";
 import { advancePartLimit, type Directives, parseDirectives } from "#media/hls/directives.ts";
 import { acceptsGzip, CACHE, CORS, sendError, sendMedia, sendText } from "./answer.ts";
 import type { Audience } from "./audience.ts";
-import { isListed, type LiveChannel, partOf, startingGroup, tooMany } from "./channel.ts";
+import { isListed, type LiveChannel, startingGroup, tooMany } from "./channel.ts";
 import type { HeldGroup, Waiting } from "./held-requests.ts";
+import { initNamed, partNamed, segmentNamed } from "./named-media.ts";
 import type { OriginOptions } from "./options.ts";
-import type { Session } from "./session.ts";
-import type { Track } from "./track.ts";
 import { type Chain, liveEdgeOf } from "./view.ts";
 
 export type DeliveryDeps = Readonly<{
@@ -161,13 +160,14 @@ export class Delivery {
     const [, init, segment, part] = match;
     if (segment !== undefined && part !== undefined) {
       const key = segment + part;
-      const media = partOf(session, track, key);
+      const media = partNamed(session, track, key);
       if (media === "hinted") channel.holdPart(request, response, session, track, key);
       else if (media) sendMedia(request, response, media);
       else throw notFound(file);
       return;
     }
-    const media = segment === undefined ? initOf(session, track, Number(init)) : segmentOf(session, track, segment);
+    const media =
+      segment === undefined ? initNamed(session, track, Number(init)) : segmentNamed(session, track, segment);
     if (!media) throw notFound(file);
     sendMedia(request, response, media);
   }
@@ -183,22 +183,6 @@ function targetOf(chain: Chain, msn: number, part: number | null): { msn: number
   if (msn > last + MSN_AHEAD_MAX || (msn >= last && !lastIsGap && part !== null && part - partsThere >= limit))
     throw new PlatformError("api.bad_request", `Too far ahead: the newest whole segment is ${last}.`);
   return { msn, part };
-}
-
-function initOf(session: Session, track: Track, era: number) {
-  const init = track.inits.get(era);
-  return init && { bytes: init.bytes, type: mediaType(track), name: `${session.id}-${track.name}-init-${era}` };
-}
-
-/** Never a segment that is still growing, or lost. */
-function segmentOf(session: Session, track: Track, key: string) {
-  const [era, startTicks] = key.split("-").map(Number) as [number, number];
-  const bytes = track.find(era, startTicks)?.bytes;
-  return bytes && { bytes, type: mediaType(track), name: `${session.id}-${track.name}-${key}` };
-}
-
-function mediaType(track: Track): string {
-  return `${track.kind}/mp4`;
 }
 
 function notFound(what: string): PlatformError {
