@@ -81,7 +81,7 @@ async function receive(deps: IngestDeps, path: string, request: IncomingMessage,
     const reader = new CmafReader(known);
     // A refusal leaves this loop early; the request must survive that, or there is no connection to answer on.
     for await (const bytes of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>)
-      for (const event of reader.push(bytes)) await acks.took(await take(session, target, event));
+      for (const event of reader.push(bytes)) acks.took(await take(session, target, event));
     reader.end();
     await acks.finish();
   } finally {
@@ -133,6 +133,7 @@ class Acks {
   readonly #streams: boolean;
   readonly #target: Target;
   readonly #stop: () => void;
+  readonly #isWhole: (start: number) => boolean;
   /** Segments of this request that are not on disk yet. */
   readonly #pending = new Set<number>();
   #drained: (() => void) | null = null;
@@ -146,10 +147,8 @@ class Acks {
     response.on("close", () => this.#drained?.());
   }
 
-  readonly #isWhole: (start: number) => boolean;
-
   /** An init segment or a chunk was taken: from now on nothing is answered but acknowledgements. */
-  async took(chunk: Took | null): Promise<void> {
+  took(chunk: Took | null): void {
     if (this.#streams && !this.#response.headersSent) {
       this.#response.writeHead(200, { "content-type": ACKS, "cache-control": "no-store" });
       this.#response.flushHeaders();

@@ -26,7 +26,7 @@ export type Took = Readonly<{ segmentStartTicks: number | null; stored: boolean 
  *  api.bad_request */
 export async function takeInit(session: Session, place: Place, init: CmafInit, bytes: Buffer): Promise<void> {
   const { track: name, era: number } = place;
-  const era = await session.placed(() => session.eras.find((known) => known.era === number) ?? null);
+  const era = await session.onceLogged(() => session.eras.find((known) => known.era === number) ?? null);
   if (!era) throw unknownEra(session, number);
   const rendition = renditionOf(era, name);
   if (!rendition) throw new PlatformError("api.bad_request", `Era ${number} has no rendition ${name}.`);
@@ -83,7 +83,7 @@ async function placeOf(session: Session, name: string, number: number, chunk: Ch
   const { baseDecodeTicks: startTicks, durationTicks } = chunk.facts;
   const { startsSegment } = chunk;
   const eraNow = () => session.timeline.eras().find((known) => known.era === number);
-  const placed = await session.placed(() => {
+  const placed = await session.onceLogged(() => {
     const era = eraNow();
     const plan = session.isCaughtUp && era ? planFor(session.timeline, era, name) : null;
     return plan?.place({ startTicks, durationTicks, startsSegment }) ?? null;

@@ -32,7 +32,7 @@ export type EndNote = Readonly<{
 type Stretch = { journal: Promise<Journal>; erasNoted: number; inits: Set<string>; writing: number; done: boolean };
 
 /** Stretches of one session being written. */
-export class SessionJournal {
+export class MediaJournal {
   readonly #folder: JournalFolder;
   readonly #log: Log;
   readonly #session: string;

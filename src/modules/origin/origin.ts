@@ -5,7 +5,6 @@ import type { Clock, Timer } from "#base/clock.ts";
 import { describe, PlatformError } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
 import { CHANNEL_NAME, type Channel } from "#media/channel.ts";
-import { parseInit } from "#media/cmaf/read-init.ts";
 import type { SessionNumbers } from "#media/session-log/entries.ts";
 import type { JournalFolder } from "#platform/journal/journal.ts";
 import { bearer, type Keys } from "#platform/keys/keys.ts";
@@ -16,9 +15,9 @@ import { Delivery } from "./delivery.ts";
 import { handleIngest } from "./ingest.ts";
 import {
   type EndNote,
+  MediaJournal,
   readStoredSessions,
   removeStoredSession,
-  SessionJournal,
   type StoredSession,
 } from "./media-journal.ts";
 import { ChannelNumbers, channelsWithNumbers } from "./numbers.ts";
@@ -136,7 +135,7 @@ class OriginHost {
     if (last !== null) await numbers.close(before.id, last.msn, last.discontinuities);
   }
 
-  #begin(live: LiveChannel, id: string, channel: Channel, numbers: SessionNumbers): Session {
+  #begin(live: LiveChannel, id: string, channel: Channel, numbers: SessionNumbers): void {
     const before = live.newest;
     const session = this.#makeSession(live, id, channel, numbers, []);
     if (before?.outcome === null) {
@@ -147,7 +146,6 @@ class OriginHost {
     session.follow();
     this.#delivery.opened(live);
     this.#changed();
-    return session;
   }
 
   #makeSession(
@@ -165,7 +163,7 @@ class OriginHost {
       decisions,
       options: this.#options,
       journal: (session) =>
-        new SessionJournal({
+        new MediaJournal({
           folder: journals,
           log,
           session: id,
@@ -176,7 +174,7 @@ class OriginHost {
         }),
       published: (session, track) => live.published(session, track),
       replanned: (session) => this.#replanned(live, session),
-      shown: (_, msn, discontinuities) => live.numbers.shown(msn, discontinuities),
+      shown: (msn, discontinuities) => live.numbers.shown(msn, discontinuities),
       lastMsn: (session) => this.#lastMsn(live, session),
       sealed: (session) => this.#sealed(live, session),
       changed: () => this.#changed(),
@@ -279,7 +277,7 @@ class OriginHost {
     const { note, stretches } = stored;
     const live = await this.#channel(note.channel.name);
     const session = this.#makeSession(live, note.session, note.channel, note, stretches);
-    session.restore(stored, parseInit);
+    session.restore(stored);
     live.sessions.push(session);
     for (const track of session.tracks.values()) live.published(session, track);
   }

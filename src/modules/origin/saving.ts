@@ -3,7 +3,7 @@
 import { describe } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
 import type { HeldSegment } from "./held.ts";
-import type { SessionJournal } from "./media-journal.ts";
+import type { MediaJournal } from "./media-journal.ts";
 import type { Track } from "./track.ts";
 
 /** Told the start of each segment of a track once it is on disk, and all before it are: in order. */
@@ -11,7 +11,7 @@ export type AckSink = (era: number, segmentStartTicks: number) => void;
 
 export class Saving {
   readonly #log: Log;
-  readonly #journal: SessionJournal;
+  readonly #journal: MediaJournal;
   readonly #tracks: ReadonlyMap<string, Track>;
   readonly #storedThrough: (timeNs: bigint) => void;
   readonly #changed: () => void;
@@ -26,7 +26,7 @@ export class Saving {
 
   constructor(deps: {
     log: Log;
-    journal: SessionJournal;
+    journal: MediaJournal;
     tracks: ReadonlyMap<string, Track>;
     /** Everything before is stored in all renditions. */
     storedThrough: (timeNs: bigint) => void;

@@ -3,14 +3,14 @@ import { after, type Clock, type Timer } from "#base/clock.ts";
 import { describe, PlatformError } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
 import type { Channel } from "#media/channel.ts";
-import type { CmafInit } from "#media/cmaf/read-init.ts";
+import { parseInit } from "#media/cmaf/read-init.ts";
 import type { Decision, EraOpened, SessionNumbers } from "#media/session-log/entries.ts";
 import { OPEN_END } from "#media/session-log/stretch.ts";
 import { type Segment, Timeline } from "#media/session-log/timeline.ts";
 import { utcToTai } from "#media/time/tai.ts";
 import { Boundaries } from "./boundaries.ts";
 import type { HeldSegment } from "./held.ts";
-import type { SessionJournal, SessionNote, StoredSession } from "./media-journal.ts";
+import type { MediaJournal, SessionNote, StoredSession } from "./media-journal.ts";
 import type { OriginOptions } from "./options.ts";
 import { Saving } from "./saving.ts";
 import { passSilence } from "./silence.ts";
@@ -25,13 +25,13 @@ export type SessionDeps = Readonly<{
   log: Log;
   options: OriginOptions;
   decisions: DecisionSource;
-  journal: (session: Session) => SessionJournal;
+  journal: (session: Session) => MediaJournal;
   /** Something of it can be listed that could not before. */
   published: (session: Session, track: Track) => void;
   /** The log moved boundaries or holes, or its base numbers: what comes next may have another name. */
   replanned: (session: Session) => void;
   /** A playlist will show this number, after so many discontinuities (its own included). */
-  shown: (session: Session, msn: number, discontinuities: number) => void;
+  shown: (msn: number, discontinuities: number) => void;
   /** Nothing will be published any more: say up to which number its playlists have to go. */
   lastMsn: (session: Session) => number;
   sealed: (session: Session) => void;
@@ -43,7 +43,7 @@ export class Session {
   readonly channel: Channel;
   readonly timeline = new Timeline();
   readonly tracks = new Map<string, Track>();
-  readonly journal: SessionJournal;
+  readonly journal: MediaJournal;
   readonly saving: Saving;
   msnBase: number;
   discontinuityBase: number;
@@ -118,12 +118,12 @@ export class Session {
     return { kind: "session", session: id, channel, msnBase, discontinuityBase, eras };
   }
 
-  /** Take back what the journal holds. @param parse reads an init segment */
-  restore(stored: StoredSession, parse: (bytes: Buffer) => CmafInit): void {
+  /** Take back what the journal holds. @throws PlatformError media.* when an init segment cannot be read */
+  restore(stored: StoredSession): void {
     this.wasRestored = true;
     this.#restoredEras = stored.note.eras;
     for (const { name, era, bytes } of stored.inits) {
-      const init = parse(bytes);
+      const init = parseInit(bytes);
       this.addTrack(name, init.kind, 0).inits.set(era, { bytes, init });
     }
     for (const [name, segments] of stored.segments) {
@@ -250,7 +250,7 @@ export class Session {
   }
 
   /** What `find` gives, now or when the log has said more; null when it does not within the limit. */
-  async placed<T>(find: () => T | null, limitMs = this.#deps.options.placementWaitMs): Promise<T | null> {
+  async onceLogged<T>(find: () => T | null, limitMs = this.#deps.options.placementWaitMs): Promise<T | null> {
     const found = find();
     if (found !== null || this.timeline.end !== null || this.outcome !== null) return found;
     return new Promise((resolve, reject) => {
@@ -285,7 +285,7 @@ export class Session {
       this.lastPartNs = nowNs;
     }
     const shown = shownBy(track);
-    if (shown) this.#deps.shown(this, shown.msn, this.#marksWith(shown));
+    if (shown) this.#deps.shown(shown.msn, this.#marksWith(shown));
     this.#deps.published(this, track);
   }
 
@@ -307,7 +307,7 @@ export class Session {
 
   /** Resolves when the log's end is known, or after `limitMs`. */
   async endKnown(limitMs: number): Promise<void> {
-    await this.placed(() => this.timeline.end, limitMs);
+    await this.onceLogged(() => this.timeline.end, limitMs);
   }
 
   /** What the log's end says: the last segment's number and the discontinuities by then. Null while it has not ended. */
