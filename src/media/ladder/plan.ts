@@ -4,6 +4,7 @@
 // display would turn is encoded turned.
 import type { Channel, Rung } from "#media/channel.ts";
 import type { AudioTrack, Track, VideoTrack } from "#media/session-log/entries.ts";
+import { largestFirst } from "#media/session-log/tracks.ts";
 import { perSecond, type Rate } from "#media/time/rate.ts";
 import { levelIdcFor } from "./h264-level.ts";
 import type { AudioRendition, CopiedAudio, CopiedVideo, Rendition, VideoRendition } from "./rendition.ts";
@@ -56,12 +57,6 @@ export function planLadder(tracks: readonly Track[], ladder: Channel["ladder"], 
 /** Whether a ladder asks for the source's own pictures. */
 export function copies(ladder: Channel["ladder"]): boolean {
   return ladder === "passthrough" || (typeof ladder !== "string" && ladder.some((rung) => "copy" in rung));
-}
-
-/** The picture tracks; the first leads, the others are other sizes of it. */
-export function largestFirst(tracks: readonly Track[]): VideoTrack[] {
-  const videos = tracks.filter((track) => track.kind === "video");
-  return videos.toSorted((a, b) => b.width * b.height - a.width * a.height);
 }
 
 function copiedVideo(track: VideoTrack, place: number): CopiedVideo {

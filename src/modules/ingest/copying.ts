@@ -2,12 +2,12 @@
 // come often enough, in all sizes of the picture at once.
 import { PlatformError } from "#base/errors.ts";
 import { isInstantRefresh } from "#media/codec/video-stream.ts";
-import { largestFirst } from "#media/ladder/plan.ts";
 import type { EraOpened, Track, VideoTrack } from "#media/session-log/entries.ts";
+import { largestFirst, sameTracks } from "#media/session-log/tracks.ts";
 import { isVariable } from "./frame-ticks.ts";
 import type { TimedUnit } from "./opening.ts";
 import type { CopyProblem } from "./output-side.ts";
-import { type EraPlan, sameTracks } from "./plan-era.ts";
+import type { EraPlan } from "./plan-era.ts";
 
 /** Whether a copied segment may begin with the unit. */
 export function isRefresh(track: Track, { unit }: TimedUnit): boolean {

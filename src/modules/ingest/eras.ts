@@ -6,13 +6,14 @@ import type { Channel } from "#media/channel.ts";
 import { copies } from "#media/ladder/plan.ts";
 import { isEncodedVideo } from "#media/ladder/rendition.ts";
 import type { EraOpened, Track, VideoTrack } from "#media/session-log/entries.ts";
+import { leadOf, sameTrack, sameTracks, videoOf } from "#media/session-log/tracks.ts";
 import { perSecond, rateText, sameRate } from "#media/time/rate.ts";
 import { copyFault, goesOnCopying, isRefresh, isSameOutput } from "./copying.ts";
 import { isVariable } from "./frame-ticks.ts";
 import type { TimedUnit } from "./opening.ts";
 import type { Output } from "./output.ts";
 import type { CopyProblem } from "./output-side.ts";
-import { audioOf, type EraPlan, planEra, sameTracks, videoOf } from "./plan-era.ts";
+import { type EraPlan, planEra } from "./plan-era.ts";
 import { RateWatch } from "./rate-watch.ts";
 import type { Source } from "./source.ts";
 import {
@@ -142,7 +143,7 @@ export class Eras {
   /** Whether the copied era that waits can begin with the unit. */
   canBegin(timed: TimedUnit): boolean {
     if (this.#pending === null) return false;
-    const lead = videoOf(this.#pending) ?? audioOf(this.#pending);
+    const lead = leadOf(this.#pending);
     return lead?.track === timed.unit.track && isRefresh(lead, timed);
   }
 
@@ -160,7 +161,7 @@ export class Eras {
   /** The track's parameters are others already than those that the open era copies. */
   isChanging(track: Track): boolean {
     const next = this.#pending?.find((other) => other.track === track.track);
-    return this.#pending !== null && (next === undefined || !sameTracks([track], [next]));
+    return this.#pending !== null && (next === undefined || !sameTrack(track, next));
   }
 
   /** The stream is none that can be copied: it is encoded from now on, or turned away.

@@ -1,13 +1,11 @@
 // The first moments of a publisher: units wait here until it is known which tracks there are, at which rate, and where
 // decoding can start. What waits is bounded in time and bytes, and usually it is nothing: encoders send their parameters
 // first and begin with a key frame.
-
 import { isInstantRefresh } from "#media/codec/video-stream.ts";
 import type { DemuxedUnit } from "#media/demux.ts";
-import { largestFirst } from "#media/ladder/plan.ts";
 import type { Track } from "#media/session-log/entries.ts";
+import { audioOf, largestFirst, videoOf } from "#media/session-log/tracks.ts";
 import { AUDIO_ONLY_RATE } from "#media/time/segmentation.ts";
-import { audioOf, videoOf } from "./plan-era.ts";
 import { type ChosenRate, chooseCopied, chooseDeclared, chooseMeasured, measure } from "./source-rate.ts";
 
 /** A unit with its sender's clock unwrapped. */
@@ -53,7 +51,6 @@ export class Opening {
   #units: TimedUnit[] = [];
   #bytes = 0;
   #anchor: TimedUnit | null = null;
-  dropped = 0;
   /** Pictures are to be copied: the first is an instant refresh, and their rate is measured. */
   copies: boolean;
   /** Random access points that could not begin a copy. */
@@ -75,7 +72,8 @@ export class Opening {
     this.#anchor ??= this.#units.find((unit) => this.#canAnchor(unit)) ?? null;
   }
 
-  add(timed: TimedUnit): void {
+  /** @returns how many units are of no use, it or older ones: they are gone */
+  add(timed: TimedUnit): number {
     if (this.#firstMs === null) {
       this.#firstMs = timed.arrivedMs;
       this.#firstTicks = timed.dtsTicks;
@@ -85,12 +83,11 @@ export class Opening {
     if (this.#canAnchor(timed)) this.#anchor ??= timed;
     if (isVideo && this.#anchor === null) {
       if (timed.unit.randomAccess) this.openPoints += 1;
-      this.dropped += 1; // nothing to decode it with
-      return;
+      return 1; // nothing to decode it with
     }
     this.#units.push(timed);
     this.#bytes += timed.unit.payload.byteLength;
-    if (this.#anchor === null || !this.#isVideo(this.#anchor)) this.#forgetOldAudio(timed.arrivedMs);
+    return this.#anchor === null || !this.#isVideo(this.#anchor) ? this.#forgetOldAudio(timed.arrivedMs) : 0;
   }
 
   /** @param needsRate false when the output's rate is decided already */
@@ -154,15 +151,17 @@ export class Opening {
     return video === null && timed.unit.track === audioOf(this.#tracks)?.track;
   }
 
-  #forgetOldAudio(nowMs: number): void {
+  /** @returns how many units that was */
+  #forgetOldAudio(nowMs: number): number {
     const isWaitingForVideo = !this.#tracksKnown(nowMs) || videoOf(this.#tracks) !== null;
-    if (!isWaitingForVideo) return;
+    if (!isWaitingForVideo) return 0;
     const young = this.#units.findIndex(({ arrivedMs }) => nowMs - arrivedMs <= HELD_AUDIO_MS);
     const isTooMuch = this.#units.length > HELD_UNITS_MAX;
-    for (const gone of this.#units.splice(0, isTooMuch ? HELD_UNITS_MAX / 2 : young)) {
+    const forgotten = this.#units.splice(0, isTooMuch ? HELD_UNITS_MAX / 2 : young);
+    for (const gone of forgotten) {
       this.#bytes -= gone.unit.payload.byteLength;
-      this.dropped += 1;
       if (gone === this.#anchor) this.#anchor = this.#units.find((unit) => this.#canAnchor(unit)) ?? null;
     }
+    return forgotten.length;
   }
 }

@@ -9,7 +9,8 @@ import {
   isEncodedAudio,
   type Rendition,
 } from "#media/ladder/rendition.ts";
-import type { AudioTrack, EraOpened, Track, VideoTrack } from "#media/session-log/entries.ts";
+import type { EraOpened, Track } from "#media/session-log/entries.ts";
+import { videoOf } from "#media/session-log/tracks.ts";
 import type { Rate } from "#media/time/rate.ts";
 import {
   AAC_FRAME_SAMPLES,
@@ -123,24 +124,4 @@ function hasWholeTicks({ num, den }: Rate): boolean {
 function audioFrameMs(rendition: AudioRendition | CopiedAudio): number {
   const samples = rendition.copied ? rendition.samplesPerUnit : AAC_FRAME_SAMPLES;
   return (samples * 1000) / rendition.sampleRate;
-}
-
-/** The picture track that leads: the largest, which is encoded, and whose key frames say where segments begin. */
-export function videoOf(tracks: readonly Track[]): VideoTrack | null {
-  let lead: VideoTrack | null = null; // asked for each unit: nothing is sorted
-  for (const track of tracks)
-    if (track.kind === "video" && (!lead || track.width * track.height > lead.width * lead.height)) lead = track;
-  return lead;
-}
-
-/** The audio track that is put out: the first. */
-export function audioOf(tracks: readonly Track[]): AudioTrack | null {
-  return tracks.find((track): track is AudioTrack => track.kind === "audio") ?? null;
-}
-
-/** Whether all parameters are equal, configuration bytes included. */
-export function sameTracks(a: readonly Track[], b: readonly Track[]): boolean {
-  const text = (tracks: readonly Track[]) =>
-    JSON.stringify(tracks.map(({ config, ...rest }) => ({ ...rest, config: Buffer.from(config).toString("base64") })));
-  return text(a) === text(b);
 }

@@ -14,6 +14,7 @@ import type { Fields } from "#base/log.ts";
 import type { Channel } from "#media/channel.ts";
 import type { DemuxClock, DemuxEvent, DemuxedUnit } from "#media/demux.ts";
 import type { EndReason, EraOpened, Track } from "#media/session-log/entries.ts";
+import { sameTracks } from "#media/session-log/tracks.ts";
 import { perSecond } from "#media/time/rate.ts";
 import { unaligned } from "./copying.ts";
 import { Eras } from "./eras.ts";
@@ -21,7 +22,6 @@ import type { Opened } from "./opening.ts";
 import { Output, type OutputState } from "./output.ts";
 import type { EntrySink } from "./output-side.ts";
 import { Placing } from "./placing.ts";
-import { sameTracks } from "./plan-era.ts";
 import { Presence } from "./presence.ts";
 import { SessionTime, type TimeMark } from "./session-time.ts";
 import { Source } from "./source.ts";
@@ -214,9 +214,7 @@ export class Sequencer {
     else if (source.clock.anchored) this.#placing.place(source, timed);
     else {
       const { opening } = source;
-      const { dropped } = opening;
-      opening.add(timed);
-      this.#units.counters.droppedUnits += opening.dropped - dropped;
+      this.#units.counters.droppedUnits += opening.add(timed);
       if (opening.copies && opening.openPoints > OPEN_POINTS_MAX) this.#placing.cannotCopy(source, "open_gop");
       this.#tryOpen(source);
     }

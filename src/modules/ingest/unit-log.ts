@@ -7,12 +7,12 @@ import {
   type Unit,
   type VideoTrack,
 } from "#media/session-log/entries.ts";
+import { audioOf, sameTrack, videoOf } from "#media/session-log/tracks.ts";
 import { timeOf } from "#media/time/rate.ts";
 import { AudioRun } from "./audio-run.ts";
 import type { TimedUnit } from "./opening.ts";
 import type { Output } from "./output.ts";
 import type { EntrySink } from "./output-side.ts";
-import { audioOf, sameTracks, videoOf } from "./plan-era.ts";
 import type { PictureStamp, SoundStamp } from "./source-clock.ts";
 
 /** Audio that far from everything else belongs to another clock. */
@@ -67,7 +67,7 @@ export class UnitLog {
   changeTracks(tracks: readonly Track[]): void {
     for (const track of tracks) {
       const old = this.#tracks.find((other) => other.track === track.track);
-      if (old && !sameTracks([old], [track])) this.#forgetRun(track.track);
+      if (old && !sameTrack(old, track)) this.#forgetRun(track.track);
     }
     this.setTracks(tracks);
   }

@@ -1,8 +1,8 @@
 // The copied renditions of one era in `source` mode, and how far its log has been told.
 import { assert } from "#base/assert.ts";
-import { largestFirst } from "#media/ladder/plan.ts";
 import { type CopiedAudio, type CopiedVideo, isCopied } from "#media/ladder/rendition.ts";
 import { type EraOpened, type Hole, INTERLEAVE_MAX_NS, type Track, type Unit } from "#media/session-log/entries.ts";
+import { leadOf } from "#media/session-log/tracks.ts";
 import { indexAt, indexAtOrAfter, type Rate, timeOf } from "#media/time/rate.ts";
 import { cmafTrack } from "./cmaf-track.ts";
 import type { Lane } from "./lane.ts";
@@ -35,7 +35,7 @@ export class CopiedEra {
     const { era, tracks } = options;
     this.era = era;
     this.#known = era.frame;
-    const leader = largestFirst(tracks)[0] ?? tracks[0] ?? null;
+    const leader = leadOf(tracks);
     this.#leader = leader;
     this.#leaderSamples = { num: leader?.kind === "audio" ? leader.sampleRate : 1, den: 1 };
     for (const rendition of era.renditions) if (isCopied(rendition)) this.#open(rendition, options);

@@ -1,5 +1,6 @@
 // The audio tracks of a session, by number: each has its own units, and all know as much as the log's interleave promises.
 import { type AudioTrack, INTERLEAVE_MAX_NS, type Track, type Unit } from "#media/session-log/entries.ts";
+import { sameTrack } from "#media/session-log/tracks.ts";
 import { AudioInput } from "./audio-input.ts";
 
 export class AudioInputs {
@@ -68,11 +69,4 @@ export class AudioInputs {
   get lateUnits(): number {
     return [...this.#inputs.values()].reduce((sum, { lateUnits }) => sum + lateUnits, 0);
   }
-}
-
-export function sameTrack(a: Track | null, b: Track | null): boolean {
-  if (a === null || b === null) return a === b;
-  const { config: configA, ...restA } = a;
-  const { config: configB, ...restB } = b;
-  return Buffer.from(configA).equals(configB) && JSON.stringify(restA) === JSON.stringify(restB);
 }

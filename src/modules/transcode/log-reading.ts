@@ -4,7 +4,6 @@ import type { Log } from "#base/log.ts";
 import { presumedColour } from "#media/codec/colour.ts";
 import { isInstantRefresh } from "#media/codec/video-stream.ts";
 import type { Colour } from "#media/codec/vui.ts";
-import { largestFirst } from "#media/ladder/plan.ts";
 import { isEncodedVideo } from "#media/ladder/rendition.ts";
 import {
   type AudioTrack,
@@ -22,9 +21,10 @@ import {
 } from "#media/session-log/entries.ts";
 import { compareEraFrames, type EraFrame } from "#media/session-log/era-frame.ts";
 import { Timeline } from "#media/session-log/timeline.ts";
+import { sameTrack, videoOf } from "#media/session-log/tracks.ts";
 import { indexAt, indexAtOrAfter, timeOf } from "#media/time/rate.ts";
 import type { Av } from "#platform/av/av.ts";
-import { AudioInputs, sameTrack } from "./audio-inputs.ts";
+import { AudioInputs } from "./audio-inputs.ts";
 import { AudioRungs } from "./audio-rungs.ts";
 import { beginningOf, isMade } from "./beginning.ts";
 import { BT709, EraPictures } from "./era-pictures.ts";
@@ -114,7 +114,7 @@ export class LogReading {
   /** Of several picture tracks the largest is the one that is encoded. A track that did not change keeps its object, so
    *  that its decoder goes on. */
   #tracks({ tracks }: TracksKnown): void {
-    const video = largestFirst(tracks)[0] ?? null;
+    const video = videoOf(tracks);
     if (!sameTrack(video, this.#videoTrack)) {
       this.#videoTrack = video;
       this.#references = [];

@@ -3,9 +3,9 @@
 // decoder starts some units earlier. A segment whose pre-roll is gone can be made by nobody, so both questions are
 // answered here, from the same numbers.
 import { assert } from "#base/assert.ts";
-import { largestFirst } from "#media/ladder/plan.ts";
 import { unitsBefore } from "#media/session-log/audio-pre-roll.ts";
 import type { AudioTrack, EraOpened, Positioned, Track, Unit } from "#media/session-log/entries.ts";
+import { leadOf } from "#media/session-log/tracks.ts";
 import { spanNs, timeOf } from "#media/time/rate.ts";
 import { Deque } from "./deque.ts";
 
@@ -106,7 +106,7 @@ export class Starts {
 
   #setTracks(tracks: readonly Track[]): void {
     this.#tracks = new Map(tracks.map((track) => [track.track, track]));
-    this.#mainTrack = largestFirst(tracks)[0] ?? tracks[0] ?? null;
+    this.#mainTrack = leadOf(tracks);
     this.#longestAudioUnitNs = 0n;
     this.#longestPreRollNs = 0n;
     for (const track of tracks) {

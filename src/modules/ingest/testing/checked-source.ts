@@ -1,8 +1,8 @@
 // What every reader relies on in an era of copied pictures, checked entry by entry.
 import { strict as assert } from "node:assert";
 import { isInstantRefresh } from "#media/codec/video-stream.ts";
-import { largestFirst } from "#media/ladder/plan.ts";
 import type { Boundary, EraOpened, Track, Unit } from "#media/session-log/entries.ts";
+import { largestFirst } from "#media/session-log/tracks.ts";
 import { timeOf } from "#media/time/rate.ts";
 
 export class CheckedSource {
