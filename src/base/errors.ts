@@ -69,7 +69,7 @@ export class PlatformError extends Error {
 
 export const errorCodes = Object.keys(CODES) as ErrorCode[];
 
-/** HTTP status of a code that arrived as text from another process; null when it is not one of ours. */
+/** Whether a code that arrived as text from another process is one of ours. */
 export function isErrorCode(text: string): text is ErrorCode {
   return Object.hasOwn(CODES, text); // not `in`: "toString" is no code
 }

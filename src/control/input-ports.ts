@@ -7,8 +7,7 @@ type Port = Pick<PortInput, "kind" | "port"> & Readonly<{ host?: string; group?:
 const ANY = ["0.0.0.0", "::"];
 
 /** Whether one of the two would take what is meant for the other. Two groups share a port, and so do two senders of one
- *  group: the system keeps them apart. An input without a host listens where all
- *  such do, which may be everywhere. */
+ *  group: the system keeps them apart. An input without a host listens where all such do, which may be everywhere. */
 export function samePort(a: Port, b: Port): boolean {
   if (a.kind !== b.kind || a.port !== b.port) return false;
   if (a.group !== undefined && a.group === b.group)

@@ -1,6 +1,5 @@
 // What control remembers between two passes: instants and counts that no other process can tell it again. Losing it with
 // a restart costs a back-off or a second of waiting, never a session.
-
 import type { OriginSession } from "#modules/origin/types.ts";
 import type { Running } from "#platform/placement/placement.ts";
 import { FAILURE_WINDOW_MS } from "./backoff.ts";

@@ -38,7 +38,8 @@ const overridable = {
 };
 const schema = asSchema(Type.Object(Type.Partial(Type.Object(overridable)).properties, { additionalProperties: true }));
 
-/** What the answer changes of the channel as it is. Fields that are not ours to take are left alone: an answer may hold whatever else its server likes to say.
+/** What the answer changes of the channel as it is. Fields that are not ours to take are left alone: an answer may hold
+ *  whatever else its server likes to say.
  *  @throws PlatformError publish.unavailable: what the server wants cannot be done, and to guess would be worse */
 export function overridesOf(answer: unknown, channel: Channel, log: Log): ChannelSettings {
   if (answer === null) return {};

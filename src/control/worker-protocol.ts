@@ -1,6 +1,6 @@
 // What a worker (or packager) and control say to each other: JSON texts on one WebSocket each, `/internal/workers/ID`,
-// opened by the worker with a token of scope `worker`. Each message is a whole state or a wish that may come twice: losing the line
-// loses nothing, both say it again on the next one. Both ends ping; who hears nothing for SILENT_MS hangs up.
+// opened by the worker with a token of scope `worker`. Each message is a whole state or a wish that may come twice: losing
+// the line loses nothing, both say it again on the next one. Both ends ping; who hears nothing for SILENT_MS hangs up.
 import Type, { type Static } from "typebox";
 import { PlatformError } from "#base/errors.ts";
 import { type JsonSchema, pathText, wrongFields } from "#base/schema.ts";

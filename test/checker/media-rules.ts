@@ -1,5 +1,4 @@
 // What the media itself must hold: fetched once per part, compared with what the playlist says of it.
-
 import type { Findings } from "./findings.ts";
 import type { Client } from "./http.ts";
 import { type Chunk, type Init, parseChunks, parseInit } from "./mp4.ts";

@@ -1,5 +1,4 @@
 // The gateway's process: terminates transports, sequences sessions, serves their logs. It never loads FFmpeg.
-
 import { PlatformError } from "#base/errors.ts";
 import type { Channel } from "#media/channel.ts";
 import type { EndReason } from "#media/session-log/entries.ts";

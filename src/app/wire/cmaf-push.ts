@@ -1,5 +1,5 @@
-// Pushes a worker's renditions to one origin: a long-running chunked POST per track (DASH-IF live ingest, interface 1),
-// init segment first, and again after each reconnect together with everything the origin has not said to have stored.
+// Pushes what a worker or packager makes to one origin: a long-running chunked POST per track (DASH-IF live ingest,
+// interface 1), init segment first, and again after each reconnect with everything the origin has not said to have stored.
 // The origin says so in the answer, which it writes while the request still runs: one line of JSON per stored segment.
 // Why not one request per segment: a part must leave the moment it exists, and a request per part costs a head each way.
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
@@ -21,6 +21,7 @@ const RETRY_MS_MAX = 2000;
 const UNSTORED_BYTES_MAX = 128 * 1024 * 1024;
 const LINE_BYTES_MAX = 64 * 1024;
 const ASK_TIMEOUT_MS = 3000;
+
 /** Bytes that wait for origins, counted over all who share it. */
 export type ByteBudget = { bytes: number; readonly bytesMax: number };
 

@@ -1,5 +1,5 @@
-// The session log as workers and origins see it from another process. A cut connection is not the end of a log: the
-// gateway keeps what it has for some seconds, so reading goes on at the next position, and nobody above notices.
+// The session log as workers, packagers and origins see it from another process. A cut connection is not the end of a
+// log: the gateway keeps what it has for some seconds, so reading goes on at the next position, and nobody above notices.
 import type { Clock } from "#base/clock.ts";
 import { describe, PlatformError } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
@@ -28,7 +28,7 @@ export type LogClientOptions = Readonly<{
 }>;
 
 export interface LogClient extends DecisionSource {
-  /** That session's log, for a worker. */
+  /** That session's log, for a worker or packager. */
   logSource(session: string): LogSource;
 }
 

@@ -1,6 +1,5 @@
 // What a session puts out, as a value that every reader of its log sees: nothing about an encoder is decided anywhere
 // else, since the settings are part of the bytes (a segment is a pure function of log and ladder).
-
 import type { AudioCodec, VideoCodec, VideoRange } from "#media/session-log/entries.ts";
 
 /** Pictures that a worker encodes. */

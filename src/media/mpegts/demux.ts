@@ -1,7 +1,6 @@
 // MPEG-TS in, units out. One program is taken (programs.ts). Nothing that comes in makes
 // it throw: what cannot be used is told as loss, and what is held is bounded per stream.
 // Source: ISO/IEC 13818-1, 2.4
-
 import { ADTS } from "#media/codec/adts.ts";
 import type { AudioSyntax } from "#media/codec/audio-syntax.ts";
 import { DOLBY } from "#media/codec/dolby.ts";

@@ -1,7 +1,8 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import { type Random, seededRandom } from "#base/random.ts";
-import { Drift, type DriftMove } from "./drift.ts";
+import type { DriftStep } from "#media/session-log/entries.ts";
+import { Drift } from "./drift.ts";
 import { network } from "./testing/drifting-source.ts";
 
 const FRAME_NS = 40_000_000;
@@ -10,8 +11,13 @@ const T0 = 1_800_000_000_000_000_000n;
 type Line = Readonly<{ seconds: number; ppm: number; delaySeconds: (atSeconds: number) => number; drift?: Drift }>;
 
 /** Steps by the second at which they came, each taken at once; 25 units a second. */
-function steps({ seconds, ppm, delaySeconds, drift = new Drift() }: Line): { atSeconds: number; step: DriftMove }[] {
-  const found: { atSeconds: number; step: DriftMove }[] = [];
+function steps({
+  seconds,
+  ppm,
+  delaySeconds,
+  drift = new Drift(),
+}: Line): { atSeconds: number; step: DriftStep["step"] }[] {
+  const found: { atSeconds: number; step: DriftStep["step"] }[] = [];
   let arrivedSeconds = 0;
   for (let n = 0; n < seconds * 25; n += 1) {
     const atSeconds = n / 25;

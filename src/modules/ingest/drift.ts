@@ -5,15 +5,14 @@
 //
 // The first minute after an anchor says where the floor lies, and every later minute is compared with that one: not with
 // the one before, or what each comparison misses would add up over the days.
+import type { DriftStep } from "#media/session-log/entries.ts";
+
 const WINDOW_SECONDS = 60;
 const NS_PER_SECOND = 1_000_000_000n;
 
 /** No clock is further off (crystals: 100 ppm; 29.97 frames that are stamped as 30: 1000). What moves faster is the network,
  *  so it is not followed any faster. */
 const PPM_MAX = 2000;
-
-/** +1: a picture is repeated, media time goes on; -1: one is dropped. */
-export type DriftMove = 1 | -1;
 
 export class Drift {
   /** Least delay of each second of arrivals, ns, by the second modulo the window; infinite where nothing came. */
@@ -57,7 +56,7 @@ export class Drift {
   }
 
   /** The step that is due; null when none is. @param frameNs length of a picture */
-  due(frameNs: number): DriftMove | null {
+  due(frameNs: number): DriftStep["step"] | null {
     if (Math.abs(this.behindNs) <= frameNs || !this.#isWhole) return null;
     const leastSeconds = (frameNs * 1e-9) / (PPM_MAX * 1e-6);
     if (this.#second! - this.#stepSecond < leastSeconds) return null;

@@ -128,7 +128,7 @@ export interface Gateway {
   readonly rtmpPort: number;
   /** null without a certificate. */
   readonly rtmpsPort: number | null;
-  /** `PUT|POST /ingest/CHANNEL.mpegts` and `/internal/log/...`. */
+  /** `PUT|POST /ingest/CHANNEL.mpegts`, CMAF of others below `/ingest/CHANNEL/`, `/internal/log/...`, `/internal/pulls`. */
   readonly http: HttpHandler;
   sessions(): GatewaySession[];
   refusals(): Refusal[];

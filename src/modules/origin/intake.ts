@@ -1,6 +1,5 @@
 // What a sender may put into a session: an init segment that is what the log announced, and chunks that are exactly its
 // parts. What the log has not said yet is waited for, within a bound: senders and we read it over different lines.
-
 import { PlatformError } from "#base/errors.ts";
 import type { CmafEvent } from "#media/cmaf/read.ts";
 import type { CmafInit } from "#media/cmaf/read-init.ts";

@@ -1,7 +1,6 @@
 // Finished segments on disk: one folder per session, one file per stretch of its segments (all renditions), so that what
 // no longer counts is removed as a file and nothing is ever rewritten.
 // Each file stands alone: it begins with what is needed to understand it, and has the init segments its segments use.
-
 import { describe } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
 import type { Channel } from "#media/channel.ts";

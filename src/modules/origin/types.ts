@@ -42,11 +42,10 @@ export interface Origin {
    *  Durable before it resolves. The same session twice gives the same answer. */
   openSession(session: string, channel: Channel): Promise<SessionNumbers>;
   sessions(): OriginSession[];
-  /** Called when somebody asks for a playlist of a channel that has nothing live, and when the last viewer has been gone
-   *  for a while: what an on-demand source needs. Instants are monotonic ms. */
+  /** Which channels are asked for, and when they were asked for last (monotonic ms): what on-demand sources run by. */
   audience(): readonly Readonly<{ channel: string; lastAskedMs: number }>[];
-  /** Called when there is news of a session or its audience. Parts are none: with many streams there is one every few
-   *  milliseconds, and who counts them looks at `sessions` when it wants to know. */
+  /** Called when there is news of a session, or somebody asks for a channel that has nothing live. Parts are no news: with
+   *  many streams there is one every few milliseconds, and who counts them looks at `sessions` when it wants to know. */
   onChange(listener: () => void): () => void;
   close(): Promise<void>;
 }

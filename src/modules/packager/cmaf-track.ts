@@ -1,6 +1,5 @@
 // A track of the source, as its init segment describes it. What nobody knows of copied media (its bit rate) is left out:
 // guessing would make the bytes depend on when one guessed.
-
 import type { CmafTrack } from "#media/cmaf/write.ts";
 import type { AudioEntryName } from "#media/cmaf/write-sample-entry.ts";
 import { presumedColour } from "#media/codec/colour.ts";

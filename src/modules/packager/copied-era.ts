@@ -22,8 +22,8 @@ export type CopiedEraOptions = Readonly<{
 
 export class CopiedEra {
   readonly era: EraOpened;
-  readonly #lanes: Lane<Unit>[] = [];
-  readonly #byTrack = new Map<number, Lane<Unit>[]>();
+  readonly #lanes: Lane[] = [];
+  readonly #byTrack = new Map<number, Lane[]>();
   readonly #outlets: TrackOutlet[] = [];
   /** Boundaries follow this track. */
   readonly #leader: Track | null;

@@ -27,7 +27,7 @@ export type PictureLaneOptions = Readonly<{
   maker: PartMaker;
 }>;
 
-export class PictureLane implements Lane<Unit> {
+export class PictureLane implements Lane {
   readonly #options: PictureLaneOptions;
   /** How far another size's refresh may lie from the boundary. */
   readonly #tolerance: number;

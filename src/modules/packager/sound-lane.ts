@@ -20,7 +20,7 @@ export type SoundLaneOptions = Readonly<{
   maker: PartMaker;
 }>;
 
-export class SoundLane implements Lane<Unit> {
+export class SoundLane implements Lane {
   readonly #options: SoundLaneOptions;
   readonly #unitSamples: number;
   /** What differs by more is a gap. */

@@ -1,9 +1,10 @@
 // The truth of one live session: every unit and every decision, in one order, each with its position. The gateway
 // appends; workers, packagers and origins read.
 // Decisions are few and all kept, but boundaries of copied segments, of which there is one every other second: each says
-// what was counted before it, so those in the ring and the newest before are enough. Units are a ring, and media time alone decides what leaves it: while a publisher is
-// away no time passes here, so nothing is lost that a worker still has to make. The bound in bytes is stronger than
-// that: one stream must not take the memory of the others.
+// what was counted before it, so those in the ring and the newest before are enough.
+// Units are a ring, and media time alone decides what leaves it: while a publisher is away no time passes here, so nothing
+// is lost that a worker still has to make. The bound in bytes is stronger than that: one stream must not take the memory
+// of the others.
 import { assert } from "#base/assert.ts";
 import { PlatformError } from "#base/errors.ts";
 import { PAYLOAD_BYTES_MAX } from "#media/session-log/codec.ts";

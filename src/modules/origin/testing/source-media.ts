@@ -1,6 +1,5 @@
 // Copied media of which every byte is known: pictures at odd distances, sound that begins at no boundary, cut the way the
 // law says, by other means than the code under test uses.
-
 import { SEGMENT_END } from "#media/cmaf/segment-end.ts";
 import { type CmafSample, writeChunk } from "#media/cmaf/write.ts";
 import type { Rendition } from "#media/ladder/rendition.ts";

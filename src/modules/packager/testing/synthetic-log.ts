@@ -1,7 +1,6 @@
 // Session logs as a gateway writes them in `source` mode, from a seed: reordered pictures, key frames at odd distances,
 // sound that begins at no boundary and is stretched, pauses, holes, several eras. Payloads are NAL units that nothing
 // decodes.
-
 import type { Random } from "#base/random.ts";
 import { buildAacConfig } from "#media/codec/aac.ts";
 import type {

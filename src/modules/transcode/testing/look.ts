@@ -1,5 +1,4 @@
 // A small source, and what a test looks at in a worker's output.
-
 import { rate } from "#media/time/rate.ts";
 import { decodePictures, psnr } from "#platform/av/testing/decode.ts";
 import type { SourceVideoSettings } from "#platform/av/testing/source.ts";

@@ -1,6 +1,5 @@
 // AAC out, and the resampler before it. Samples cross as plain arrays: 380 KB/s at 48 kHz stereo, and nothing to
 // own. Calls are synchronous (a coded frame takes 0.1 to 0.3 ms), so they cannot overlap.
-
 import { AV_CODEC_FLAG_GLOBAL_HEADER, AV_SAMPLE_FMT_FLTP, AVERROR_EAGAIN, AVERROR_EOF } from "node-av/constants";
 import { CodecContext, Packet, Rational, SoftwareResampleContext } from "node-av/lib";
 import { assert } from "#base/assert.ts";

@@ -3,7 +3,6 @@
 // different bytes. Why not the scaler's own colour management: it computes for 2 s before its first picture.
 // Here a picture becomes 16-bit RGB, each value is looked up to become light, a matrix of whole numbers brings BT.2020's
 // primaries to BT.709's, and a second table makes code values of light. 8 ms for a picture of 1280x720, on one core.
-
 import type { VideoRange } from "#media/session-log/entries.ts";
 
 /** Light of the brightest value that is told apart, cd/m2: masters rarely go above, and HLG is defined by it. */
