@@ -1,6 +1,5 @@
 // MPEG-TS over HTTP: one PUT or POST lasts as long as its stream. The answer comes at its end, or at once when the
-// publisher is refused. The connection is not closed with that answer: a sender that is still writing would see a reset
-// and not the reason. The rest of its body is thrown away for a moment, and then it is cut off.
+// publisher is refused.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "#base/clock.ts";
 import { PlatformError } from "#base/errors.ts";
@@ -9,6 +8,7 @@ import { mpegtsDemuxer } from "#media/mpegts/demux.ts";
 import type { Keys } from "#platform/keys/keys.ts";
 import { answerJson, answerProblem, type HttpHandler } from "#platform/network/http.ts";
 import { keyOf } from "./http-key.ts";
+import { lingerAfterAnswer } from "./http-linger.ts";
 import { peerOf, remoteOf } from "./http-remote.ts";
 import type { PublisherLink } from "./live-session.ts";
 import type { Publication, Sessions } from "./sessions.ts";
@@ -19,9 +19,6 @@ const PATH = /^\/ingest\/([^/]{1,200})\.mpegts$/;
 /** Three parts of base64url. Source: RFC 7515, 3.1 */
 const JWT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 
-/** How long a sender that was answered may go on sending. */
-const LINGER_MS = 3000;
-
 export type HttpIngestDeps = Readonly<{ sessions: Sessions; clock: Clock; log: Log; keys: Keys }>;
 
 export function httpIngest({ sessions, clock, log, keys }: HttpIngestDeps): HttpHandler {
@@ -30,12 +27,7 @@ export function httpIngest({ sessions, clock, log, keys }: HttpIngestDeps): Http
     const name = PATH.exec(path)?.[1];
     if (name === undefined) return false;
     let asked = requestOf(request, name, new URLSearchParams(query));
-    response.on("finish", () => {
-      const linger = clock.setTimer(LINGER_MS, () => request.destroy());
-      if (request.complete) linger.cancel();
-      else request.on("end", () => linger.cancel());
-      request.resume();
-    });
+    lingerAfterAnswer(clock, request, response);
     const admitted = async () => {
       asked = { ...(await ofOurOwn(asked, keys)), remote: await remoteOf(request, keys) };
       await ingest(sessions, asked, request, response);

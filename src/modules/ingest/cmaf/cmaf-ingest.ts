@@ -10,6 +10,7 @@ import type { JournalFolder } from "#platform/journal/journal.ts";
 import type { Keys } from "#platform/keys/keys.ts";
 import { answerChallenge, answerProblem, type HttpHandler } from "#platform/network/http.ts";
 import { keyOf } from "../http-key.ts";
+import { lingerAfterAnswer } from "../http-linger.ts";
 import { peerOf, remoteOf } from "../http-remote.ts";
 import type { Sessions } from "../sessions.ts";
 import type { PublishRequest } from "../types.ts";
@@ -29,8 +30,6 @@ const PATH = /^\/ingest\/([a-z0-9][a-z0-9_-]{0,63})\/([^?#]{1,300})$/;
 const MANIFEST_BYTES_MAX = 1 << 20;
 /** What was refused is not asked about again for so long: a sender tries with each of its objects. */
 const REFUSAL_MS = 2000;
-/** How long a sender that was answered may go on sending. */
-const LINGER_MS = 3000;
 
 type Held = { publisher: Promise<CmafPublisher>; store: InitStore; key: string | null };
 
@@ -108,12 +107,7 @@ export function cmafIngest(deps: CmafIngestDeps): CmafIngest {
   const handler: HttpHandler = (request, response) => {
     const asked = requestOf(request);
     if (asked === null) return false;
-    response.on("finish", () => {
-      const linger = clock.setTimer(LINGER_MS, () => request.destroy());
-      if (request.complete) linger.cancel();
-      else request.on("end", () => linger.cancel());
-      request.resume();
-    });
+    lingerAfterAnswer(clock, request, response);
     if (asked.request.key === null) {
       answerChallenge(response);
       return true;
