@@ -5,6 +5,8 @@ import Type, { type Static } from "typebox";
 import { PlatformError } from "#base/errors.ts";
 import { type JsonSchema, pathText, wrongFields } from "#base/schema.ts";
 
+/** Behind it the worker's id. */
+export const WORKERS_PATH = "/internal/workers/";
 export const HEARTBEAT_MS = 1000;
 export const SILENT_MS = 3000;
 /** Longest message either way; the longest real one is a packager's whole state, 200 sessions of up to 500 bytes. */

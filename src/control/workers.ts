@@ -16,9 +16,9 @@ import {
   type Progress,
   parseFromWorker,
   SILENT_MS,
+  WORKERS_PATH,
 } from "./worker-protocol.ts";
 
-export const WORKERS_PATH = "/internal/workers/";
 /** Connections at once; each belongs to a workload of ours, so only a defect comes near it. */
 const CONNECTIONS_MAX = 4096;
 

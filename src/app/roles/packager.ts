@@ -37,7 +37,7 @@ const budget = byteBudget(UNSTORED_BYTES_MAX);
 let isReportDue = false;
 
 const link = openWorkerLink({
-  url: new URL(`/internal/workers/${worker}`, controlUrl.replace(/^http/, "ws")).href,
+  controlUrl,
   token,
   clock,
   log,

@@ -30,7 +30,7 @@ let sessionToken = "";
 let done: Promise<void> = Promise.resolve();
 
 const link = openWorkerLink({
-  url: new URL(`/internal/workers/${worker}`, controlUrl.replace(/^http/, "ws")).href,
+  controlUrl,
   token,
   clock,
   log,

@@ -11,6 +11,4 @@ export const PATHS = {
   /** Control -> origin. */
   originState: "/internal/origin/state",
   originOpenSession: "/internal/origin/open-session",
-  /** Worker -> control: a WebSocket per worker, `/internal/workers/ID`. */
-  workers: "/internal/workers/",
 } as const;

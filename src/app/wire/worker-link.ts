@@ -13,6 +13,7 @@ import {
   type Progress,
   parseFromControl,
   SILENT_MS,
+  WORKERS_PATH,
 } from "#control/worker-protocol.ts";
 
 const RETRY_MS = 500;
@@ -24,7 +25,7 @@ export interface WorkerLink {
 }
 
 export function openWorkerLink(deps: {
-  url: string;
+  controlUrl: string;
   token: string;
   hello: Hello;
   clock: Clock;
@@ -32,6 +33,7 @@ export function openWorkerLink(deps: {
   on: (message: FromControl) => void;
 }): WorkerLink {
   const { clock, log } = deps;
+  const url = new URL(WORKERS_PATH + deps.hello.worker, deps.controlUrl.replace(/^http/, "ws"));
   let socket: WebSocket | null = null;
   let state: Progress | Packaging | null = null;
   let closed = false;
@@ -45,7 +47,7 @@ export function openWorkerLink(deps: {
     let silent: Timer | null = null;
     let beat: Timer | null = null;
     const headers = { authorization: `Bearer ${deps.token}` };
-    const current = new WebSocket(deps.url, { headers, maxPayload: MESSAGE_BYTES_MAX, perMessageDeflate: false });
+    const current = new WebSocket(url, { headers, maxPayload: MESSAGE_BYTES_MAX, perMessageDeflate: false });
     socket = current;
     const heard = () => {
       silent?.cancel();
