@@ -173,6 +173,7 @@ export class Eras {
     this.#note("ingest.encoded_instead", { code: fault.code });
     if (!isOpen || !this.#chosen) return null;
     this.#pending = null;
+    this.#units.settle();
     this.#output.openEra(this.#plan(this.#units.tracks, this.#chosen), this.#units.newestNs, { goesOn: true });
     return null;
   }

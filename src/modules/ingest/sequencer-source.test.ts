@@ -3,7 +3,7 @@ import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { Channel } from "#media/channel.ts";
-import type { AudioTrack } from "#media/session-log/entries.ts";
+import { type AudioTrack, INTERLEAVE_MAX_NS } from "#media/session-log/entries.ts";
 import { rate, rateText, timeOf } from "#media/time/rate.ts";
 import { ROUNDING_MS } from "./plan-era.ts";
 import { Bench } from "./testing/bench.ts";
@@ -199,6 +199,36 @@ test("key frames that are too far apart are refused, or encoded from then on", (
   assert.equal(grid!.targetDurationSeconds, copied!.targetDurationSeconds);
   assert.equal(encoded.log.units(0).length, 350);
   assert.ok(encoded.notes.includes("ingest.encoded_instead"));
+});
+
+test("pictures that stop while sound goes on: the segment ends where it must, whatever becomes of the publisher", () => {
+  const all = sourceUnits({ seconds: 20, gopFrames: 50 });
+  const units = all.filter(({ seconds, unit }) => unit.track === 1 || seconds < 5.5);
+  for (const soundSeconds of [6.2, 7.3, 7.4, 8.1, 9.6, 20])
+    for (const after of ["lost", "clean", "ended", "back", "transcode"] as const) {
+      const copyFallback = after === "transcode" ? after : "refuse";
+      const bench = passthrough({ gopSeconds: 2, copyFallback });
+      bench.attach(FLV_CLOCK, tracksEvent(videoTrack(), audioTrack()));
+      bench.sendPart(units, 0, soundSeconds);
+      const isTooLong = soundSeconds > 7.35 && after !== "transcode";
+      assert.equal(bench.sequencer.fault()?.code, isTooLong ? "ingest.gop_too_long" : undefined, `${soundSeconds}`);
+      if (after !== "ended") bench.sequencer.detach(after === "clean");
+      if (after !== "ended") bench.pass(7000);
+      if (after === "back") {
+        bench.attach(FLV_CLOCK, tracksEvent(videoTrack(), audioTrack()));
+        bench.stream({ seconds: 5, gopFrames: 50 });
+        assert.equal(bench.sequencer.fault(), null);
+      }
+      bench.sequencer.end("lost");
+      const [era] = bench.log.of("era");
+      const [, , third, fourth] = bench.log.of("boundary");
+      assert.equal((third!.frame - era!.frame) / era!.rate.num, 4);
+      if (!fourth) continue; // sound that ended in time
+      const until = bench.log.entries.indexOf(fourth);
+      const heard = bench.log.units(1).filter((unit) => bench.log.entries.indexOf(unit) < until);
+      const sureNs = heard.at(-1)!.timeNs - INTERLEAVE_MAX_NS;
+      assert.ok(timeOf(era!.rate, fourth.frame) >= sureNs, "no boundary where readers are already");
+    }
 });
 
 test("open groups of pictures: known at the opening, and later on", () => {

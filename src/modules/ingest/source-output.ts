@@ -20,6 +20,10 @@ import { type EraPlan, ROUNDING_MS } from "./plan-era.ts";
 /** A picture may stand for so long where its source was away: shorter absences are no holes. */
 const HELD_MS_MAX = 500;
 
+/** Readers see the end of an open segment coming while sound goes on alone: it is told before they pass it, by more than a
+ *  frame of sound. */
+const FORESIGHT_NS = 100_000_000n;
+
 /** Random access points that are no refresh, where a segment should begin: after so many there will be none. */
 const OPEN_POINTS = 2;
 
@@ -182,14 +186,15 @@ export class SourceOutput implements OutputSide {
   }
 
   heard(timeNs: bigint): void {
-    this.#look(timeNs - INTERLEAVE_MAX_NS);
+    this.#look(timeNs - INTERLEAVE_MAX_NS + FORESIGHT_NS);
   }
 
-  /** Audio went on alone up to there: the newest picture stands that long, or nobody could place its successor. */
+  /** Audio went on alone up to there: the newest picture stands that long, or nobody could place its successor. What is
+   *  more than the open segment may hold is left to a hole. */
   settleTo(timeNs: bigint): void {
     this.#look(timeNs);
     this.#settled = indexAt(this.#era.era.rate, timeNs);
-    this.#next = Math.max(this.#next, this.#settled);
+    this.#next = Math.max(this.#next, Math.min(this.#settled, this.#latestEnd));
   }
 
   holeUntil(nowNs: bigint): void {
@@ -318,6 +323,13 @@ export class SourceOutput implements OutputSide {
   /** Of a segment, so that its EXTINF does not round above the target duration. */
   get #longestMs(): number {
     return this.#era.era.targetDurationSeconds * 1000 + ROUNDING_MS;
+  }
+
+  /** Where the open segment must have ended; sound alone is cut anywhere. */
+  get #latestEnd(): number {
+    const { rate, renditions } = this.#era.era;
+    if (this.#inHole || renditions.every(({ kind }) => kind === "audio")) return Number.POSITIVE_INFINITY;
+    return this.#boundary!.frame + Math.floor((this.#longestMs * rate.num) / 1000);
   }
 
   #spanMs(from: number, to: number): number {

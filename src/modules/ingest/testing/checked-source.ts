@@ -31,9 +31,7 @@ export class CheckedSource {
     if (before === null) assert.deepEqual([boundary.frame, boundary.discontinuity], [this.era.frame, true]);
     else {
       assert.ok(boundary.frame > before.frame, "boundaries rise");
-      const seconds = (boundary.frame - before.frame) / this.era.rate.num;
-      if (this.#hasVideo && this.#hole === "none")
-        assert.ok(Math.round(seconds) <= this.era.targetDurationSeconds, `a segment of ${seconds} s`);
+      this.#assertLength(boundary.frame);
       assert.ok(this.#isBegun || this.#hole !== "none", "a segment without a picture");
     }
     assert.equal(boundary.ordinal, ordinal);
@@ -98,6 +96,14 @@ export class CheckedSource {
     assert.ok(end >= this.next, `it ends at ${end}, ${this.next} is free`);
     assert.notEqual(this.#hole, "open", "a hole ends with a boundary");
     assert.ok(end > this.era.frame, "an era that is left had a segment");
+    this.#assertLength(end);
+  }
+
+  /** Of the segment that ends there, unless it is a hole. */
+  #assertLength(end: number): void {
     assert.ok(this.#boundary);
+    const seconds = (end - this.#boundary.frame) / this.era.rate.num;
+    if (this.#hasVideo && this.#hole === "none")
+      assert.ok(Math.round(seconds) <= this.era.targetDurationSeconds, `a segment of ${seconds} s`);
   }
 }
