@@ -24,6 +24,11 @@ export const channelName = Type.String({
   description: "1 to 64 of a-z, 0-9, - and _, beginning with a letter or digit",
 });
 
+export const rtmpPath = Type.String({
+  pattern: "^[^/?#\\s]{1,100}(/[^/?#\\s]{1,100}){1,7}$",
+  description: "APP/NAME, as in rtmp://host/APP/NAME",
+});
+
 const closed = { additionalProperties: false };
 const orNull = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([Type.Null(), schema]);
 
@@ -84,13 +89,7 @@ export const channelSettings = {
   windowSegments: Type.Integer({ minimum: 6, maximum: 1800 }),
   lossGraceSeconds: Type.Number({ minimum: 0, maximum: 3600 }),
   endGraceSeconds: Type.Number({ minimum: 0, maximum: 3600 }),
-  rtmpPath: Type.Union([
-    Type.Null(),
-    Type.String({
-      pattern: "^[^/?#\\s]{1,100}(/[^/?#\\s]{1,100}){1,7}$",
-      description: "APP/NAME, as in rtmp://host/APP/NAME",
-    }),
-  ]),
+  rtmpPath: orNull(rtmpPath),
   inputs: Type.Array(input, { maxItems: 8 }),
   limits: Type.Object(
     {

@@ -1,6 +1,6 @@
 // MediaMTX's users: who may publish to a path with a password may publish to its channel with that password as the key.
 // Source: mediamtx.yml of the project's distribution, authInternalUsers
-import type { ChannelEntry } from "./outcome.ts";
+import { type ChannelEntry, isKey, isKeyName } from "./outcome.ts";
 
 type Settings = Readonly<Record<string, unknown>>;
 type Keys = NonNullable<ChannelEntry["keys"]>;
@@ -8,8 +8,6 @@ type Keys = NonNullable<ChannelEntry["keys"]>;
 /** Keys of the path of that name. */
 export type UserKeys = (path: string) => Keys;
 
-const KEY = /^[A-Za-z0-9_~.-]{6,200}$/;
-const KEY_NAME = /^[A-Za-z0-9][A-Za-z0-9 _.@-]{0,63}$/;
 const HASHED = /^(sha256|argon2):/;
 
 export function mediaMtxUsers(config: Settings, note: (what: string, why: string) => void): UserKeys {
@@ -20,12 +18,12 @@ export function mediaMtxUsers(config: Settings, note: (what: string, why: string
     const paths = publishPaths(permissions);
     if (paths.length === 0) continue;
     const what = `authInternalUsers[${index}]`;
-    const name = typeof user === "string" && KEY_NAME.test(user) && user !== "any" ? user : `user ${index + 1}`;
+    const name = typeof user === "string" && isKeyName(user) && user !== "any" ? user : `user ${index + 1}`;
     if (pass === null || pass === undefined || pass === "")
       note(what, "anybody may publish there; here it takes a key: the installation's, or one of the channel");
     else if (HASHED.test(String(user)) || HASHED.test(String(pass)))
       note(what, "only a hash of its password is known: give it a key (`continuity channels keys NAME add`)");
-    else if (!KEY.test(String(pass)))
+    else if (!isKey(String(pass)))
       note(what, "its password cannot be a key here (6 to 200 of A-Z a-z 0-9 _ ~ . -): give it a new one");
     else {
       if (Array.isArray(ips) && ips.length > 0)

@@ -4,7 +4,17 @@ import { parse } from "yaml";
 import { PlatformError } from "#base/errors.ts";
 import { ffmpegLadder } from "./ffmpeg-ladder.ts";
 import { mediaMtxUsers, type UserKeys } from "./mediamtx-users.ts";
-import { type ChannelEntry, channelNameOf, isHookAddress, type Note, type Outcome, window } from "./outcome.ts";
+import {
+  type ChannelEntry,
+  channelNameOf,
+  isHookAddress,
+  isKey,
+  isKeyName,
+  isRtmpPath,
+  type Note,
+  type Outcome,
+  window,
+} from "./outcome.ts";
 
 type Settings = Readonly<Record<string, unknown>>;
 
@@ -111,7 +121,7 @@ function channelsOf(
     return [
       {
         name: channel,
-        ...(name.includes("/") && /^[^/?#\s]{1,100}(\/[^/?#\s]{1,100}){1,7}$/.test(name) ? { rtmpPath: name } : {}),
+        ...(isRtmpPath(name) ? { rtmpPath: name } : {}),
         ladder: ladder?.ladder ?? "passthrough",
         ...(ladder === null || ladder.ladder.some((rung) => "copy" in rung) ? { copyFallback: "transcode" } : {}),
         ...lengths,
@@ -144,17 +154,14 @@ function pullOf(name: string, { source, sourceOnDemand }: Settings, note: Noter)
 
 function keysOf(name: string, { publishUser, publishPass }: Settings, note: Noter) {
   if (typeof publishPass !== "string" || publishPass === "") return [];
-  if (!/^[A-Za-z0-9_~.-]{6,200}$/.test(publishPass)) {
+  if (!isKey(publishPass)) {
     note(
       `paths: ${name}: publishPass`,
       "it cannot be a key here (6 to 200 of A-Z a-z 0-9 _ ~ . -): give the encoder a new one",
     );
     return [];
   }
-  const user =
-    typeof publishUser === "string" && /^[A-Za-z0-9][A-Za-z0-9 _.@-]{0,63}$/.test(publishUser)
-      ? publishUser
-      : "publisher";
+  const user = typeof publishUser === "string" && isKeyName(publishUser) ? publishUser : "publisher";
   return [{ name: user, key: publishPass }];
 }
 

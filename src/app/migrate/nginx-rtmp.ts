@@ -4,7 +4,16 @@
 import { PlatformError } from "#base/errors.ts";
 import { ffmpegLadder } from "./ffmpeg-ladder.ts";
 import type { Directive } from "./nginx-syntax.ts";
-import { type ChannelEntry, channelNameOf, isHookAddress, type Note, type Outcome, window } from "./outcome.ts";
+import {
+  type ChannelEntry,
+  channelNameOf,
+  isHookAddress,
+  isKey,
+  isRtmpPath,
+  type Note,
+  type Outcome,
+  window,
+} from "./outcome.ts";
 
 type Settings = { fragmentSeconds: number; playlistSeconds: number; onPublish: string | null };
 type Hooks = NonNullable<Outcome["config"]["hooks"]>;
@@ -122,10 +131,10 @@ function channelsOf(
       taken.add(channel);
       const pulled = inputs.filter((input) => input.stream === stream).map(({ stream: _, ...input }) => input);
       const rtmpPath = `${name}/${stream}`;
-      const isPath = /^[^/?#\s]{1,100}(\/[^/?#\s]{1,100}){1,7}$/.test(rtmpPath);
+      const isPath = isRtmpPath(rtmpPath);
       if (!isPath) note(self, `"${rtmpPath}" cannot be an address here: publish to rtmp://HOST/live/${channel}`);
-      const isKey = /^[A-Za-z0-9_~.-]{6,200}$/.test(stream);
-      if (hooks === null && pulled.length === 0 && !isKey)
+      const opens = isKey(stream);
+      if (hooks === null && pulled.length === 0 && !opens)
         note(
           self,
           `who knows the name ${stream} could publish there; it is too short for a key, so one must be given as ?key=`,
@@ -139,7 +148,7 @@ function channelsOf(
           : {}),
         ...lengths,
         ...(pulled.length > 0 ? { inputs: pulled } : {}),
-        ...(hooks === null && isKey ? { keys: [{ name: "stream name", key: stream }] } : {}),
+        ...(hooks === null && opens ? { keys: [{ name: "stream name", key: stream }] } : {}),
       });
     }
   }

@@ -2,6 +2,7 @@
 // out on air what was dropped without a word.
 import { stringify } from "yaml";
 import { asSchema, type Path, pathText, wrongFields } from "#base/schema.ts";
+import { keyName, keyText, rtmpPath } from "#control/channel-schema.ts";
 import { type ConfigFile, configSchema } from "../config-schema.ts";
 
 /** Each takes one wrong thing out. */
@@ -76,6 +77,15 @@ export function channelNameOf(text: string, taken: ReadonlySet<string>): string 
     const name = count === 1 ? base : `${base}-${count}`;
     if (!taken.has(name)) return name;
   }
+}
+
+/** Whether a text can be a channel's key, the name of one, an address of its own: as our own reader would say. */
+export const isKey = (text: string): boolean => fits(keyText, text);
+export const isKeyName = (text: string): boolean => fits(keyName, text);
+export const isRtmpPath = (text: string): boolean => fits(rtmpPath, text);
+
+function fits(schema: object, text: string): boolean {
+  return wrongFields(asSchema(schema), text).length === 0;
 }
 
 /** Whether our own server can be asked there: an address of http or https, without credentials in it. */
