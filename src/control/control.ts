@@ -2,7 +2,7 @@
 // own: killed and started again, it learns everything from gateway, origins, placement and the workers themselves.
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import type { Clock, Timer } from "#base/clock.ts";
+import type { Clock } from "#base/clock.ts";
 import { PlatformError } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
@@ -22,6 +22,7 @@ import type { Placement } from "#platform/placement/placement.ts";
 import { changedChannel } from "./channel-schema.ts";
 import type { Channels, Identified } from "./channels.ts";
 import { type ControlEvent, createEvents, type EventDetail, type EventType } from "./events.ts";
+import { createLoop } from "./loop.ts";
 import { openAtOrigins } from "./open-session.ts";
 import type { Addresses, GatewayPort, OriginPort } from "./ports.ts";
 import { overridesOf, type PublishHookPort } from "./publish-hook.ts";
@@ -31,8 +32,6 @@ import { type SessionView, sessionView, type WorkerView, workerViews } from "./v
 import { createWatch } from "./watch.ts";
 import { createWorkers } from "./workers.ts";
 
-/** A pass without any cause: finds what no event told. */
-const SLOW_MS = 1000;
 /** Origins change in bursts, when sessions begin and end. */
 const ORIGIN_GATHER_MS = 50;
 
@@ -117,18 +116,19 @@ export function createControl(deps: ControlDeps): Control {
   let lastInputs: readonly (InputState | PullState)[] = [];
 
   function tell(deed: Deed): void {
-    const { deed: what, ...facts } = deed;
-    if (what === "session.failed") log.error("session given up: its workers keep failing", facts);
-    else if (what === "worker.dropped") {
-      const { worker, session, why, detail } = deed as Extract<Deed, { deed: "worker.dropped" }>;
+    if (deed.deed === "session.failed") {
+      log.error("session given up: its workers keep failing", { session: deed.session });
+    } else if (deed.deed === "worker.dropped") {
+      const { worker, session, why, detail } = deed;
       log[why === "failed" ? "warn" : "info"]("packager drops a session", { worker, session, why, detail });
       if (why === "failed") events.emit("worker.failed", { worker, session, message: detail ?? why });
-    } else if (what === "worker.gone") {
-      const { worker, session, why, detail } = deed as Extract<Deed, { deed: "worker.gone" }>;
+    } else if (deed.deed === "worker.gone") {
+      const { worker, session, why, detail } = deed;
       const fine = why === "done" || why === "surplus";
       if (!fine) log.warn("worker broke", { worker, session, why, detail });
       events.emit(fine ? "worker.ended" : "worker.failed", { worker, session, message: detail ?? why });
     } else {
+      const { deed: what, ...facts } = deed;
       log.info(what, facts);
       events.emit(what, facts);
     }
@@ -266,41 +266,4 @@ function countBy(words: readonly string[]): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const word of words) counts[word] = (counts[word] ?? 0) + 1;
   return counts;
-}
-
-/** Runs `pass` when woken and every SLOW_MS, never twice at once; a wake during a pass runs it again. */
-function createLoop(clock: Clock, pass: () => Promise<void>) {
-  let armed: { timer: Timer; atMs: number } | null = null;
-  let running: Promise<void> | null = null;
-  let nextMs = SLOW_MS;
-  let closed = false;
-
-  async function run(): Promise<void> {
-    nextMs = SLOW_MS;
-    await pass();
-    running = null;
-    wake(nextMs);
-  }
-
-  function wake(delayMs: number): void {
-    if (running !== null) nextMs = Math.min(nextMs, delayMs);
-    if (closed || running !== null) return;
-    const atMs = clock.monotonicMs() + delayMs;
-    if (armed !== null && armed.atMs <= atMs) return;
-    armed?.timer.cancel();
-    const fire = () => {
-      armed = null;
-      running = run();
-    };
-    armed = { atMs, timer: clock.setTimer(delayMs, fire) };
-  }
-
-  return {
-    wake,
-    async close() {
-      closed = true;
-      armed?.timer.cancel();
-      await running;
-    },
-  };
 }
