@@ -1,5 +1,6 @@
 // One source track's audio units, kept in order for as long as a segment may need them, and how far the audio is known: up
 // to there what is not here does not exist and is silence.
+import { firstPlace } from "#base/first-place.ts";
 import { type AudioTrack, STRETCH_MAX, type Unit } from "#media/session-log/entries.ts";
 import { indexAt, rate, timeOf } from "#media/time/rate.ts";
 
@@ -96,14 +97,7 @@ export class AudioInput {
 
   /** Position of the first unit that ends after `timeNs`. */
   positionAfter(timeNs: bigint): number {
-    let low = 0;
-    let high = this.#units.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.#units[middle]!.endNs > timeNs) high = middle;
-      else low = middle + 1;
-    }
-    return this.#firstPosition + low;
+    return this.#firstPosition + firstPlace(this.#units.length, (place) => this.#units[place]!.endNs > timeNs);
   }
 
   /** Null when it has not come yet. */

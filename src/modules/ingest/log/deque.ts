@@ -1,4 +1,5 @@
 // A list that grows at its end and shrinks at its front, with access by place. Array.shift moves everything each time.
+import { firstPlace } from "#base/first-place.ts";
 
 const COMPACT_AT = 1024;
 
@@ -33,12 +34,6 @@ export class Deque<T> {
 
   /** The first place whose item satisfies a condition that, once true, stays true; length when there is none. */
   firstPlace(holds: (item: T) => boolean): number {
-    let [low, high] = [0, this.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (holds(this.at(middle)!)) high = middle;
-      else low = middle + 1;
-    }
-    return low;
+    return firstPlace(this.length, (place) => holds(this.at(place)!));
   }
 }

@@ -1,5 +1,6 @@
 // The decisions of a log that readers get before its units: all, but of the boundaries of copied segments only those whose
 // place in the ring is held, the newest before them, and the last of each era. A week has 300 000 of them.
+import { firstPlace } from "#base/first-place.ts";
 import type { Decision, Entry, Positioned } from "#media/session-log/entries.ts";
 
 export class KeptDecisions {
@@ -29,12 +30,6 @@ export class KeptDecisions {
   }
 
   #placeFrom(position: number): number {
-    let [low, high] = [0, this.#decisions.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.#decisions[middle]!.position >= position) high = middle;
-      else low = middle + 1;
-    }
-    return low;
+    return firstPlace(this.#decisions.length, (place) => this.#decisions[place]!.position >= position);
   }
 }
