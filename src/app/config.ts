@@ -9,8 +9,8 @@ import { asSchema, type Path, pathText, type Wrong, wrongFields } from "#base/sc
 import { hashKey } from "#control/channel-keys.ts";
 import { type ChannelSettings, changedChannel, channelConflicts } from "#control/channel-schema.ts";
 import { DEMO_CHANNEL, type StoredChannel } from "#control/channels.ts";
-import { type PortInput, samePort } from "#control/input-ports.ts";
-import { channelDefaults } from "#media/channel.ts";
+import { samePort } from "#control/input-ports.ts";
+import { channelDefaults, type PortInput } from "#media/channel.ts";
 import { type Hooks, hookDefaults, STREAM_EVENTS } from "#modules/hooks/types.ts";
 import { isLoopback } from "#platform/network/loopback.ts";
 import { type ConfigFile, configSchema, ROLES, type Role } from "./config-schema.ts";

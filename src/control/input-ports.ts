@@ -1,7 +1,6 @@
 // Which ports channels have of their own, and which of them cannot be had at once.
-import type { Channel, Input } from "#media/channel.ts";
+import type { Channel, PortInput } from "#media/channel.ts";
 
-export type PortInput = Exclude<Input, { kind: "pull" }>;
 type Port = Pick<PortInput, "kind" | "port"> & Readonly<{ host?: string; group?: string; source?: string }>;
 
 const ANY = ["0.0.0.0", "::"];

@@ -15,6 +15,10 @@ export type Input =
   /** We fetch it: rtmp, rtmps, rtsp, http(s) transport stream or HLS. `onDemand`: only while somebody watches. */
   | Readonly<{ kind: "pull"; url: string; onDemand?: boolean }>;
 
+/** A port of the channel's own. */
+export type PortInput = Exclude<Input, { kind: "pull" }>;
+export type PullInput = Extract<Input, { kind: "pull" }>;
+
 /** What a publisher may send; null: no bound of its own. */
 export type ChannelLimits = Readonly<{
   bitrateKbps: number | null;

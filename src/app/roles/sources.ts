@@ -1,13 +1,11 @@
 // What is run so that something comes in on a channel: the demo's generator, and pulls.
 import { createHash } from "node:crypto";
 import type { SourceSpec } from "#control/reconcile.ts";
-import type { Channel, Input } from "#media/channel.ts";
+import type { Channel, Input, PullInput } from "#media/channel.ts";
 import type { RoleContext } from "./process.ts";
 
 /** A pull that is refused with it asks control for another by leaving. */
 const PULL_TOKEN_SECONDS = 86_400;
-
-type PullInput = Extract<Input, { kind: "pull" }>;
 
 export const isOnDemand = (input: Input): boolean => input.kind === "pull" && (input.onDemand ?? false);
 

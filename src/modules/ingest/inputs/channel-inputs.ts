@@ -3,7 +3,7 @@
 import type { Clock, Timer } from "#base/clock.ts";
 import { describe, PlatformError, toProblem } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
-import type { Input } from "#media/channel.ts";
+import type { PortInput } from "#media/channel.ts";
 import type { Network } from "#platform/network/network.ts";
 import type { Sessions } from "../sessions.ts";
 import type { InputState, WantedInput } from "../types.ts";
@@ -29,8 +29,6 @@ export interface OpenInput {
   /** Its publisher is gone too. */
   close(): Promise<void>;
 }
-
-type PortInput = Exclude<Input, { kind: "pull" }>;
 
 type Entry = {
   channel: string;
