@@ -5,7 +5,7 @@ import type { Clock } from "#base/clock.ts";
 import { PlatformError } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
 import { CHANNEL_NAME } from "#media/channel.ts";
-import { answerProblem, type HttpHandler } from "#platform/network/http.ts";
+import { acceptsGzip, answerProblem, type HttpHandler } from "#platform/network/http.ts";
 import { type ConsoleBundle, type ConsoleFile, openConsoleBundle } from "./console-bundle.ts";
 
 export interface ConsoleFiles {
@@ -136,9 +136,7 @@ function answerFile(
     response.writeHead(304, own).end();
     return;
   }
-  const compressed =
-    file.gzip !== null &&
-    /\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))/.test(String(request.headers["accept-encoding"] ?? ""));
+  const compressed = file.gzip !== null && acceptsGzip(request);
   const body = compressed ? file.gzip! : file.bytes;
   response.writeHead(200, {
     ...own,

@@ -1,8 +1,8 @@
 // One call from role to role: JSON in, JSON out, errors with their code.
-import { request as httpRequest, type IncomingMessage } from "node:http";
+import { request as httpRequest } from "node:http";
 import { type ErrorCode, isErrorCode, PlatformError } from "#base/errors.ts";
 import type { Keys } from "#platform/keys/keys.ts";
-import { answerProblem, type HttpHandler } from "#platform/network/http.ts";
+import { answerProblem, type HttpHandler, readText } from "#platform/network/http.ts";
 import { decodeWire, encodeWire } from "./json.ts";
 import { requireInternal } from "./state-feed.ts";
 
@@ -31,7 +31,7 @@ function post(options: { url: string; token: string; argument: unknown; timeoutM
     const headers = { authorization: `Bearer ${options.token}`, "content-type": "application/json" };
     const signal = AbortSignal.timeout(options.timeoutMs);
     const request = httpRequest(options.url, { method: "POST", headers, signal }, (response) => {
-      readText(response).then((text) => resolve({ status: response.statusCode ?? 0, text }), reject);
+      readText(response, BODY_BYTES_MAX).then((text) => resolve({ status: response.statusCode ?? 0, text }), reject);
     });
     request.on("error", reject);
     request.end(encodeWire(options.argument));
@@ -44,22 +44,11 @@ export function serveCall<A, R>(path: string, keys: Keys, answer: (argument: A) 
     if (request.url !== path || request.method !== "POST") return false;
     (async () => {
       await requireInternal(keys, request.headers.authorization);
-      const argument = decodeWire((await readText(request)) || "null") as A;
+      const argument = decodeWire((await readText(request, BODY_BYTES_MAX)) || "null") as A;
       const body = Buffer.from(encodeWire((await answer(argument)) ?? null));
       response.writeHead(200, { "content-type": "application/json", "content-length": body.byteLength });
       response.end(body);
     })().catch((error) => answerProblem(response, error));
     return true;
   };
-}
-
-async function readText(message: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of message as AsyncIterable<Buffer>) {
-    bytes += chunk.byteLength;
-    if (bytes > BODY_BYTES_MAX) throw new PlatformError("api.bad_request", `The body exceeds ${BODY_BYTES_MAX} bytes.`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
 }

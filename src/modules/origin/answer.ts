@@ -76,11 +76,6 @@ class Encoded {
   }
 }
 
-export function acceptsGzip(request: IncomingMessage): boolean {
-  const accepted = request.headers["accept-encoding"];
-  return typeof accepted === "string" && /\bgzip\b(?!\s*;\s*q=0(?:\.0*)?(?:,|$))/.test(accepted);
-}
-
 /** @param ifNoneMatch from the request; only where a client may revalidate */
 export function sendText(
   response: ServerResponse,

@@ -20,6 +20,22 @@ export function inOnePiece(message: OutgoingMessage, write: () => void): void {
   }
 }
 
+/** The whole body as text. Throws api.bad_request when it is longer than `bytesMax`. */
+export async function readText(message: IncomingMessage, bytesMax: number): Promise<string> {
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  for await (const piece of message as AsyncIterable<Buffer>) {
+    bytes += piece.byteLength;
+    if (bytes > bytesMax) throw new PlatformError("api.bad_request", `The body exceeds ${bytesMax} bytes.`);
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces).toString("utf8");
+}
+
+export function acceptsGzip(request: IncomingMessage): boolean {
+  return /\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))/.test(String(request.headers["accept-encoding"] ?? ""));
+}
+
 /** Answer with RFC 9457 problem JSON. Nothing happens when the head was sent already: then the connection is cut, so
  *  that the peer does not take a torn body for a whole one. */
 export function answerProblem(response: ServerResponse, error: unknown, headers: Record<string, string> = {}): Problem {

@@ -6,7 +6,7 @@ import type { Clock } from "#base/clock.ts";
 import { PlatformError } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
 import { bearer, type Keys } from "#platform/keys/keys.ts";
-import { answerProblem, type HttpHandler } from "#platform/network/http.ts";
+import { answerProblem, type HttpHandler, readText } from "#platform/network/http.ts";
 import { LogSender } from "./log-sender.ts";
 import type { ReadFrom, SessionLog } from "./session-log.ts";
 
@@ -51,7 +51,7 @@ async function answer(
   const method = action === undefined ? "GET" : "POST";
   if (request.method !== method) throw new PlatformError("api.bad_request", `Use ${method} here.`);
   if (action === undefined) return stream(deps, sessionLog, query, response);
-  sessionLog.storedThrough(throughOf(await bodyText(request)));
+  sessionLog.storedThrough(throughOf(await readText(request, BODY_BYTES_MAX)));
   response.writeHead(204).end();
 }
 
@@ -107,15 +107,4 @@ function throughOf(body: string): bigint {
   if (typeof text !== "string" || !/^\d{1,19}$/.test(text))
     throw new PlatformError("api.bad_request", 'The body must be {"throughNs":"TAI nanoseconds"}.');
   return BigInt(text);
-}
-
-async function bodyText(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > BODY_BYTES_MAX) throw new PlatformError("api.bad_request", `The body exceeds ${BODY_BYTES_MAX} bytes.`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
 }
