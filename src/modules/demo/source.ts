@@ -3,6 +3,7 @@
 // When the machine falls behind, pictures are left out; the timeline never slows down.
 import { after, type Clock } from "#base/clock.ts";
 import type { AudioTrack, VideoTrack } from "#media/session-log/entries.ts";
+import { AAC_FRAME_SAMPLES } from "#media/time/segmentation.ts";
 import type { AudioEncoder, Av, VideoEncoder } from "#platform/av/av.ts";
 import { DemoPicture } from "./picture.ts";
 import { SAMPLE_RATE, toneSamples } from "./tone.ts";
@@ -42,7 +43,6 @@ export interface DemoSource {
   close(): Promise<void>;
 }
 
-const AAC_FRAME_SAMPLES = 1024;
 const CHANNELS = 2;
 /** After so long a gap (the machine slept) sound is not made up for: it is time to begin anew. */
 const GAP_MS_MAX = 5000;

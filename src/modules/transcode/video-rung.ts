@@ -5,7 +5,7 @@ import type { Colour } from "#media/codec/vui.ts";
 import type { VideoRendition } from "#media/ladder/rendition.ts";
 import type { EraOpened } from "#media/session-log/entries.ts";
 import type { Av, Picture, VideoEncoder, VideoEncoderSettings } from "#platform/av/av.ts";
-import { Lane } from "./lane.ts";
+import { JobQueue } from "./job-queue.ts";
 import type { Outlet, OutletTrack } from "./outlet.ts";
 
 /** The next segment's encoder is opened this many frames before the segment ends, or may end (1 to 8 ms of work). */
@@ -36,7 +36,7 @@ type OpenPart = { part: number; units: Coded[]; newestArrivedNs: bigint };
 export class VideoRung {
   readonly #av: Av;
   readonly #settings: VideoEncoderSettings;
-  readonly #lane = new Lane(WAITING_FRAMES_MAX);
+  readonly #jobs = new JobQueue(WAITING_FRAMES_MAX);
   readonly #track: OutletTrack;
   /** avcC of the init segment; every encoder's must equal it. */
   readonly #config: Uint8Array;
@@ -68,13 +68,13 @@ export class VideoRung {
   }
 
   get waiting(): number {
-    return this.#lane.waiting;
+    return this.#jobs.waiting;
   }
 
   /** Resolves when the frame is queued. Does not take over the picture. */
   show(place: FramePlace, picture: Picture, repeated: boolean, arrivedNs: bigint): Promise<void> {
     const own = picture.share();
-    return this.#lane.push(
+    return this.#jobs.push(
       async () => {
         try {
           await this.#encode(place, own, repeated, arrivedNs);
@@ -88,20 +88,20 @@ export class VideoRung {
 
   /** The open segment ends there: what is open of it is sent. Nothing when none is open. */
   endSegment(end: number): Promise<void> {
-    return this.#lane.push(() => this.#closeSegment(end));
+    return this.#jobs.push(() => this.#closeSegment(end));
   }
 
   /** The era is over: what is open is sent as it is. @param end of the last frame; null: it is one frame long */
   async finish(end: number | null): Promise<void> {
-    await this.#lane.push(() => this.#closeSegment(end));
-    await this.#lane.idle();
+    await this.#jobs.push(() => this.#closeSegment(end));
+    await this.#jobs.idle();
     await this.#closeSpare();
     this.#track.end();
   }
 
   /** Stop without sending what is open. Never rejects. */
   async abandon(reason: unknown): Promise<void> {
-    await this.#lane.abandon(reason);
+    await this.#jobs.abandon(reason);
     await this.#encoder?.close();
     this.#encoder = null;
     await this.#closeSpare();

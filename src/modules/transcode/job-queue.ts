@@ -1,9 +1,9 @@
 // One rung's work, in order, beside the other rungs'. Why not one common loop: the largest rung would make all others
 // wait for it, and the decoder too. Why bounded: a rung that cannot keep up holds 1.4 MB of picture per waiting frame.
 
-/** Runs jobs one after the other; `push` waits while too many are ahead. The first error ends the lane: it rejects every
+/** Runs jobs one after the other; `push` waits while too many are ahead. The first error ends the queue: it rejects every
  *  later call, and jobs behind it are dropped through their `drop`. */
-export class Lane {
+export class JobQueue {
   readonly #waitingMax: number;
   readonly #jobs: { run: () => Promise<void>; drop: () => void }[] = [];
   #running: Promise<void> | null = null;
@@ -18,7 +18,7 @@ export class Lane {
     return this.#jobs.length;
   }
 
-  /** Resolves when the job is queued. @param drop called instead of `run` when the lane has failed */
+  /** Resolves when the job is queued. @param drop called instead of `run` when the queue has failed */
   async push(run: () => Promise<void>, drop: () => void = () => {}): Promise<void> {
     while (this.#jobs.length >= this.#waitingMax && this.#failure === null)
       await new Promise<void>((resolve) => this.#room.push(resolve));

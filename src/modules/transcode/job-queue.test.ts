@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
-import { Lane } from "./lane.ts";
+import { JobQueue } from "./job-queue.ts";
 
 /** A job that ends when told. */
 function job() {
@@ -9,12 +9,12 @@ function job() {
 }
 
 test("jobs run in order, and push waits while too many are ahead", async () => {
-  const lane = new Lane(2);
+  const queue = new JobQueue(2);
   const done: number[] = [];
   const jobs = [job(), job(), job(), job()];
   let queued = 0;
   const pushes = jobs.map(async ({ run }, i) => {
-    await lane.push(async () => {
+    await queue.push(async () => {
       await run();
       done.push(i);
     });
@@ -29,30 +29,30 @@ test("jobs run in order, and push waits while too many are ahead", async () => {
   jobs[2]!.resolve();
   jobs[3]!.resolve();
   await Promise.all(pushes);
-  await lane.idle();
+  await queue.idle();
   assert.deepEqual(done, [0, 1, 2, 3]);
 });
 
 test("the first error drops what waits and is told to everybody after", async () => {
-  const lane = new Lane(1);
+  const queue = new JobQueue(1);
   const failing = job();
   let dropped = 0;
-  await lane.push(failing.run);
-  await lane.push(
+  await queue.push(failing.run);
+  await queue.push(
     async () => assert.fail("it is dropped"),
     () => void (dropped += 1),
   );
-  const late = lane.push(
+  const late = queue.push(
     async () => assert.fail("it is dropped"),
     () => void (dropped += 1),
   );
   failing.reject(new Error("encoder"));
   await assert.rejects(late, /encoder/);
-  await assert.rejects(lane.idle(), /encoder/);
+  await assert.rejects(queue.idle(), /encoder/);
   await assert.rejects(
-    lane.push(async () => {}),
+    queue.push(async () => {}),
     /encoder/,
   );
   assert.equal(dropped, 2);
-  await lane.abandon(new Error("later"));
+  await queue.abandon(new Error("later"));
 });
