@@ -233,6 +233,7 @@ export class Placing {
   #canBegin(timed: TimedUnit): boolean {
     const track = this.#trackOf(timed);
     if (!this.#output.copies || track === undefined) return timed.unit.randomAccess;
+    if (this.#eras.canBegin(timed)) return true; // by the parameters that come with it, of another codec perhaps
     return isRefresh(track, timed);
   }
 

@@ -343,6 +343,26 @@ test("pictures of other parameters: a new era at the key frame that brings them,
   assert.equal(bench.log.of("boundary").at(-1)!.discontinuities, 2);
 });
 
+test("pictures of another codec, from another sender's clock or after a hole: they begin an era all the same", () => {
+  const idr = Uint8Array.of(0, 0, 0, 5, 0x26, 1, 0xaf, 8, 0x40);
+  const slice = Uint8Array.of(0, 0, 0, 5, 2, 1, 0xaf, 8, 0x40);
+  for (const awayMs of [0, 1500, 5000]) {
+    const bench = passthrough();
+    const hevc = tracksEvent({ ...videoTrack(), codec: "hevc" }, audioTrack());
+    bench.attach(TS_CLOCK, tracksEvent(videoTrack(), audioTrack()));
+    bench.stream({ seconds: 3, clock: TS_CLOCK, startTicks: 900_000 });
+    bench.pass(awayMs);
+    bench.sequencer.event(hevc);
+    const units = sourceUnits({ seconds: 3, clock: TS_CLOCK }).map(({ seconds, unit }) => {
+      const payload = unit.track === 1 ? unit.payload : unit.randomAccess ? idr : slice;
+      return { seconds, unit: { ...unit, payload } };
+    });
+    bench.send(units);
+    assert.equal(bench.log.units(0).length, 150, `${awayMs}`);
+    assert.deepEqual([bench.log.of("era").length, bench.sequencer.state], [2, "live"]);
+  }
+});
+
 test("sound of other parameters: a new era at the next key frame, and none of it before", () => {
   const bench = passthrough();
   bench.attach(FLV_CLOCK, tracksEvent(videoTrack(), audioTrack()));
