@@ -7,8 +7,7 @@ import type { Log } from "#base/log.ts";
 import { CHANNEL_NAME, type Channel } from "#media/channel.ts";
 import type { SessionNumbers } from "#media/session-log/entries.ts";
 import type { JournalFolder } from "#platform/journal/journal.ts";
-import { bearer, type Keys } from "#platform/keys/keys.ts";
-import { answerJson, answerProblem } from "#platform/network/http.ts";
+import type { Keys } from "#platform/keys/keys.ts";
 import { Audience } from "./audience.ts";
 import { LiveChannel } from "./channel.ts";
 import { Delivery } from "./delivery.ts";
@@ -22,7 +21,7 @@ import {
 } from "./media-journal.ts";
 import { ChannelNumbers, channelsWithNumbers } from "./numbers.ts";
 import { type OriginOptions, originDefaults } from "./options.ts";
-import { nextOf, snapshotOf } from "./report.ts";
+import { handleReport, snapshotOf } from "./report.ts";
 import { Session, type SessionDeps } from "./session.ts";
 import type { DecisionSource, Origin } from "./types.ts";
 
@@ -38,7 +37,6 @@ export type OriginDeps = Readonly<{
 }>;
 
 const SESSION_ID = /^[A-Za-z0-9_-]{1,64}$/;
-const INTERNAL = "/internal/origin/sessions/";
 /** How long a new session waits for the log of the one before it to tell its end. */
 const END_WAIT_MS = 2000;
 
@@ -80,11 +78,12 @@ class OriginHost {
   }
 
   origin(): Origin {
+    const inside = { ...this.#deps, session: (id: string) => this.#session(id) };
     return {
       http: (request, response) =>
         this.#delivery.handle(request, response) ||
-        this.#report(request, response) ||
-        handleIngest({ ...this.#deps, session: (id) => this.#session(id) }, request, response),
+        handleReport(inside, request, response) ||
+        handleIngest(inside, request, response),
       openSession: (session, channel) => this.#inOrder(channel.name, () => this.#open(session, channel)),
       sessions: () =>
         [...this.#channels.values()].flatMap((channel) => channel.sessions.map((one) => snapshotOf(one, channel))),
@@ -297,25 +296,6 @@ class OriginHost {
   #resume(live: LiveChannel): void {
     for (const session of live.sessions.slice(0, -1)) session.seal("abandoned");
     if (live.newest?.outcome === null) live.newest.follow();
-  }
-
-  /** `GET /internal/origin/sessions/ID`: how far a session is stored, for whoever sends it. */
-  #report(request: Parameters<Origin["http"]>[0], response: Parameters<Origin["http"]>[1]): boolean {
-    const url = request.url ?? "";
-    if (!url.startsWith(INTERNAL) || request.method !== "GET") return false;
-    const id = url.slice(INTERNAL.length);
-    const answer = async () => {
-      const token = bearer(request.headers.authorization);
-      if (token === null) throw new PlatformError("api.unauthorized", "A session's token is needed here.");
-      const scope = await this.#deps.keys.verify(token);
-      if (scope.kind !== "internal" && !(scope.kind === "session" && scope.session === id))
-        throw new PlatformError("api.forbidden", `The token is not one of session ${id.slice(0, 64)}.`);
-      const session = this.#session(id);
-      if (!session) throw new PlatformError("origin.session_unknown", `There is no session ${id.slice(0, 64)}.`);
-      answerJson(response, 200, nextOf(session));
-    };
-    answer().catch((error) => answerProblem(response, error));
-    return true;
   }
 
   #changed(): void {
