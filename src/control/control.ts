@@ -187,7 +187,7 @@ export function createControl(deps: ControlDeps): Control {
     const isDemo = channels.get(request.channel ?? "")?.channel.origin === "demo";
     if (!publishHook || isDemo) return admit(request, channels.identify(request));
     const isTheirs = publishHook.keys === "theirs" && !request.byInput;
-    const identified = isTheirs ? channels.named(request) : channels.identify(request);
+    const identified = isTheirs ? channels.named(request) : { ...channels.identify(request), text: null };
     const { name, key } = identified;
     const channel = identified.channel ?? { ...channelDefaults, name, origin: "auto" };
     const answer = await publishHook.ask({
@@ -196,7 +196,7 @@ export function createControl(deps: ControlDeps): Control {
       protocol: request.protocol,
       remote: request.remote,
       keyName: key?.name ?? null,
-      key: "text" in identified ? (identified.text as string | null) : null,
+      key: identified.text,
       rtmpPath: request.rtmpPath,
     });
     const overrides = overridesOf(answer, channel, log);
