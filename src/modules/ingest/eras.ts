@@ -27,6 +27,9 @@ import {
 } from "./source-rate.ts";
 import type { UnitLog } from "./unit-log.ts";
 
+/** Pictures that are announced have a key frame by then, or are waited for no longer. */
+const PICTURES_MS = 3000;
+
 export type ErasDeps = Readonly<{
   channel: Channel;
   output: Output;
@@ -46,6 +49,8 @@ export class Eras {
   #watch: RateWatch | null = null;
   /** Tracks of the copied era that begins with the next picture that can. */
   #pending: readonly Track[] | null = null;
+  /** Its pictures are announced and not known yet; since when that was seen. */
+  #wanting: { sinceMs: number | null } | null = null;
 
   constructor({ channel, output, units, note }: ErasDeps) {
     this.#channel = channel;
@@ -119,9 +124,12 @@ export class Eras {
   }
 
   /** Parameters changed in mid-stream. What is encoded stays as it is, unless audio came that it has no place for; what is
-   *  copied begins anew. @param mayChange asked once, if anything is another at all */
-  retrack(tracks: readonly Track[], mayChange: () => boolean): void {
+   *  copied begins anew. @param complete no other tracks are announced @param mayChange asked once, if anything is another at all */
+  retrack(tracks: readonly Track[], complete: boolean, mayChange: () => boolean): void {
     const before = this.#units.tracks;
+    const isWanting = !complete && videoOf(tracks) === null && videoOf(before) !== null;
+    if (!isWanting) this.#wanting = null;
+    else this.#wanting ??= { sinceMs: null };
     if (sameTracks(this.#pending ?? before, tracks) || !mayChange()) return;
     this.#pending = null;
     if (sameTracks(before, tracks)) return;
@@ -143,6 +151,10 @@ export class Eras {
   /** Whether the copied era that waits can begin with the unit. */
   canBegin(timed: TimedUnit): boolean {
     if (this.#pending === null) return false;
+    if (this.#wanting) {
+      this.#wanting.sinceMs ??= timed.arrivedMs;
+      if (timed.arrivedMs - this.#wanting.sinceMs < PICTURES_MS) return false;
+    }
     const lead = leadOf(this.#pending);
     return lead?.track === timed.unit.track && isRefresh(lead, timed);
   }

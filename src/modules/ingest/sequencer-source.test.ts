@@ -363,6 +363,28 @@ test("pictures of another codec, from another sender's clock or after a hole: th
   }
 });
 
+test("tracks that are told one by one: no era of sound alone begins before the pictures are known, or will not be", () => {
+  const units = sourceUnits({ seconds: 8, clock: TS_CLOCK });
+  const other = videoTrack(rate(25), 640, 360);
+  const names = (bench: Bench) => bench.log.of("era").map((era) => era.renditions.map(({ name }) => name).join());
+  const told = (later: boolean, complete: boolean) => {
+    const bench = passthrough();
+    bench.attach(TS_CLOCK, tracksEvent(videoTrack(), audioTrack()));
+    bench.sendPart(units, 0, 3);
+    bench.sequencer.event({ kind: "tracks", tracks: [audioTrack()], complete });
+    const sound = units.filter(({ unit, seconds }) => unit.track === 1 && seconds >= 3);
+    bench.sendPart(sound, 3, later ? 3.2 : 8);
+    if (later) {
+      bench.sequencer.event(tracksEvent(other, audioTrack()));
+      bench.stream({ seconds: 3, clock: TS_CLOCK, startTicks: 3.2 * 90_000 });
+    }
+    return bench;
+  };
+  assert.deepEqual(names(told(true, false)), ["vcopy,acopy", "vcopy,acopy"]);
+  assert.deepEqual(names(told(false, true)), ["vcopy,acopy", "acopy"]);
+  assert.deepEqual(names(told(false, false)), ["vcopy,acopy", "acopy"]);
+});
+
 test("sound of other parameters: a new era at the next key frame, and none of it before", () => {
   const bench = passthrough();
   bench.attach(FLV_CLOCK, tracksEvent(videoTrack(), audioTrack()));

@@ -203,7 +203,7 @@ export class Sequencer {
   #tracksTold(source: Source, told: readonly Track[], complete: boolean): void {
     const tracks = told.filter(({ track }) => !this.#leftOut.has(track));
     source.opening.setTracks(tracks, complete);
-    if (source.clock.anchored) this.#eras.retrack(tracks, () => source.mayChange(this.#clock.monotonicMs()));
+    if (source.clock.anchored) this.#eras.retrack(tracks, complete, () => source.mayChange(this.#clock.monotonicMs()));
     else this.#tryOpen(source);
   }
 
