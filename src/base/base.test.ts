@@ -4,7 +4,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { BoundedQueue } from "./bounded-queue.ts";
 import { after, simClock, systemClock } from "./clock.ts";
-import { describe, errorCodes, isErrorCode, PlatformError, toProblem } from "./errors.ts";
+import { describe, isErrorCode, PlatformError, toProblem } from "./errors.ts";
 import { jsonLog, redact } from "./log.ts";
 import { randomId, seededRandom, systemRandom } from "./random.ts";
 
@@ -68,7 +68,7 @@ test("errors: one line with causes, each said once; problems tell the code and n
   const { status, code, detail, title } = toProblem(error);
   assert.deepEqual([status, code, detail, title], [error.http, "network.unreachable", error.message, "unreachable"]);
   assert.doesNotMatch(JSON.stringify(toProblem(new Error("password of the database"))), /password/);
-  assert.ok(errorCodes.every(isErrorCode) && !isErrorCode("toString"));
+  assert.ok(isErrorCode("api.conflict") && !isErrorCode("toString"));
 });
 
 test("a bounded queue: in order, never above its weight but for one item alone", () => {
