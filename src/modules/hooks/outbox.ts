@@ -1,29 +1,25 @@
 // Events on their way to customers' servers: written down before they count as told, sent until they are taken or a day has
 // passed, those of one session in their order. At least once: a receiver that sees an id twice has seen one event.
 import type { Clock } from "#base/clock.ts";
-import { describe, PlatformError } from "#base/errors.ts";
+import { describe } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import { randomId } from "#base/random.ts";
-import type { Journal, JournalFolder } from "#platform/journal/journal.ts";
+import type { JournalFolder } from "#platform/journal/journal.ts";
+import { type Entry, EventJournal } from "./event-journal.ts";
 import { isoNow, utcSeconds } from "./instant.ts";
 import { SIGNATURE_HEADER, signature } from "./sign.ts";
 import { isOver, newsOf, type SeenSession, type Told } from "./told.ts";
 import type { EventHook, Post, StreamEvent } from "./types.ts";
 
-const FOLDER = "hooks/";
 const ATTEMPT_MS = 10_000;
 const RETRY_MS_MIN = 1000;
 const RETRY_MS_MAX = 600_000;
 const GIVE_UP_SECONDS = 86_400;
 const WAITING_MAX = 1000;
 const SESSIONS_AT_ONCE = 8;
-/** Records of a journal before it is written anew with what still counts. */
-const RECORDS_MAX = 5000;
 /** Records that wait for the disk: beyond it refusals, which strangers can cause at will, are only counted. */
 const UNWRITTEN_MAX = 10_000;
-/** After a disk refused: it costs as much as there is to keep. */
-const MEND_MS = 5000;
 /** Sessions that are over are remembered, so that nobody hears of them again. */
 const OVER_KEPT_MAX = 500;
 
@@ -53,11 +49,6 @@ type Waiting = { event: StreamEvent; sinceSeconds: number; attempts: number; due
 
 type Target = { hook: EventHook; waiting: Waiting[]; delivered: number; dead: number; lastError: string | null };
 
-type Entry =
-  | Readonly<{ kind: "event"; event: StreamEvent; targets: readonly string[]; at: number }>
-  | Readonly<{ kind: "done"; id: string; target: string }>
-  | Readonly<{ kind: "told"; session: string; told: Told }>;
-
 export type OutboxDeps = Readonly<{
   clock: Clock;
   random: Random;
@@ -79,20 +70,7 @@ class JournaledOutbox implements Outbox {
   readonly #deps: OutboxDeps;
   readonly #targets: Map<string, Target>;
   readonly #told = new Map<string, Told>();
-  #journal: Journal | null = null;
-  /** Journals that a new one replaces. */
-  #former: readonly string[] = [];
-  #generation = 0;
-  #records = 0;
-  /** Of the records, those that were there when the journal was begun. */
-  #kept = 0;
-  /** Something could not be written into it. */
-  #lacks = false;
-  /** When that is tried to be made good, at the earliest. */
-  #mendMs = 0;
-  #writing: Promise<void> = Promise.resolve();
-  /** Records for the next write. */
-  #unwritten: Uint8Array[] = [];
+  readonly #journal: EventJournal;
   /** Refusals that nobody was told of, since the last one that somebody was. */
   #omitted = 0;
   #timer: ReturnType<Clock["setTimer"]> | null = null;
@@ -100,24 +78,14 @@ class JournaledOutbox implements Outbox {
 
   constructor(deps: OutboxDeps) {
     this.#deps = deps;
+    this.#journal = new EventJournal({ ...deps, counting: () => this.#counting() });
     this.#targets = new Map(
       deps.hooks.map((hook) => [hook.url, { hook, waiting: [], delivered: 0, dead: 0, lastError: null }]),
     );
   }
 
   async open(): Promise<void> {
-    const { journals } = this.#deps;
-    const generationOf = (name: string) => Number(name.slice(FOLDER.length)) || 0;
-    const names = (await journals.list()).filter((name) => name.startsWith(FOLDER));
-    for (const name of names.sort((a, b) => generationOf(a) - generationOf(b))) {
-      this.#generation = generationOf(name);
-      const journal = await journals.open(name);
-      for await (const record of journal.read()) this.#restore(parse(record));
-      await journal.close();
-    }
-    this.#former = names;
-    this.#enqueueWrite(() => this.#compact()); // a full disk must not keep control from starting
-    await this.#writing;
+    await this.#journal.open((entry) => this.#restore(entry));
     this.#wake();
   }
 
@@ -128,13 +96,13 @@ class JournaledOutbox implements Outbox {
       const data = seen ? { protocol: seen.protocol, remote: seen.remote, reason: seen.endReason } : {};
       this.#emit({ id: `${session}.${count}`, type, at: isoNow(this.#deps.clock), channel, tenant, session, data });
       // After the event: a kill between the two says it twice, and the other way round it would never be said.
-      this.#write({ kind: "told", session, told });
+      this.#journal.write({ kind: "told", session, told });
     }
     this.#forgetOver();
   }
 
   refused({ channel, code, message }: { channel: string | null; code: string | null; message: string | null }): void {
-    if (this.#unwritten.length >= UNWRITTEN_MAX) {
+    if (this.#journal.waiting >= UNWRITTEN_MAX) {
       this.#omitted += 1;
       return;
     }
@@ -164,8 +132,7 @@ class JournaledOutbox implements Outbox {
   async close(): Promise<void> {
     this.#closed = true;
     this.#timer?.cancel();
-    await this.#writing;
-    await this.#journal?.close();
+    await this.#journal.close();
   }
 
   #emit(event: StreamEvent): void {
@@ -174,7 +141,7 @@ class JournaledOutbox implements Outbox {
     );
     if (wanting.length === 0) return;
     const at = utcSeconds(this.#deps.clock);
-    this.#write({ kind: "event", event, targets: wanting.map(({ hook }) => hook.url), at });
+    this.#journal.write({ kind: "event", event, targets: wanting.map(({ hook }) => hook.url), at });
     for (const target of wanting) this.#enqueue(target, event, at);
     this.#wake();
   }
@@ -250,7 +217,7 @@ class JournaledOutbox implements Outbox {
 
   #done(target: Target, waiting: Waiting): void {
     target.waiting.splice(target.waiting.indexOf(waiting), 1);
-    this.#write({ kind: "done", id: waiting.event.id, target: target.hook.url });
+    this.#journal.write({ kind: "done", id: waiting.event.id, target: target.hook.url });
   }
 
   #restore(entry: Entry): void {
@@ -268,44 +235,8 @@ class JournaledOutbox implements Outbox {
     }
   }
 
-  #write(entry: Entry): void {
-    this.#unwritten.push(Buffer.from(JSON.stringify(entry)));
-    if (this.#unwritten.length === 1) this.#enqueueWrite(() => this.#writeAll());
-  }
-
-  /** All that wait, so that they share a flush of the disk. */
-  async #writeAll(): Promise<void> {
-    const records = this.#unwritten;
-    this.#unwritten = [];
-    if (this.#lacks && this.#deps.clock.monotonicMs() >= this.#mendMs) return this.#compact(); // these as well
-    const journal = this.#journal;
-    if (journal) await Promise.all(records.map((record) => journal.append(record)));
-    this.#records += records.length;
-    if (this.#records - this.#kept > RECORDS_MAX && !this.#lacks) await this.#compact();
-  }
-
-  /** One after the other; a disk that refuses is told, and never stops the sending. */
-  #enqueueWrite(write: () => Promise<void>): void {
-    this.#writing = this.#writing.then(async () => {
-      try {
-        await write();
-      } catch (error) {
-        if (!(error instanceof PlatformError)) throw error;
-        this.#lacks = true;
-        this.#mendMs = this.#deps.clock.monotonicMs() + MEND_MS;
-        this.#deps.log.error("hooks.event_not_kept", { error }); // it is sent all the same
-      }
-    });
-  }
-
-  /** What still counts, in a journal of its own; then those before it go. */
-  async #compact(): Promise<void> {
-    const { journals } = this.#deps;
-    const before = this.#journal;
-    this.#generation += 1;
-    const name = `${FOLDER}${this.#generation}`;
-    const journal = await journals.open(name);
-    const entries: Entry[] = [...this.#told].map(([session, told]) => ({ kind: "told", session, told }));
+  /** What another process would have to know if this one ended now. */
+  #counting(): Entry[] {
     const events = new Map<string, { event: StreamEvent; targets: string[]; at: number }>();
     for (const { hook, waiting } of this.#targets.values())
       for (const { event, sinceSeconds } of waiting) {
@@ -313,21 +244,10 @@ class JournaledOutbox implements Outbox {
         known.targets.push(hook.url);
         events.set(event.id, known);
       }
-    for (const known of events.values()) entries.push({ kind: "event", ...known });
-    try {
-      await Promise.all(entries.map((entry) => journal.append(Buffer.from(JSON.stringify(entry)))));
-    } catch (error) {
-      await journal.close();
-      await journals.remove(name);
-      throw error;
-    }
-    const replaced = this.#former;
-    this.#journal = journal;
-    this.#former = [name];
-    this.#records = this.#kept = entries.length;
-    this.#lacks = false;
-    await before?.close();
-    for (const former of replaced) await journals.remove(former);
+    return [
+      ...[...this.#told].map(([session, told]) => ({ kind: "told", session, told }) as const),
+      ...[...events.values()].map((known) => ({ kind: "event", ...known }) as const),
+    ];
   }
 
   #forgetOver(): void {
@@ -345,14 +265,6 @@ function heads(waiting: readonly Waiting[]): Waiting[] {
     seen.add(event.session);
     return true;
   });
-}
-
-function parse(record: Uint8Array): Entry {
-  try {
-    return JSON.parse(Buffer.from(record.buffer, record.byteOffset, record.byteLength).toString("utf8")) as Entry;
-  } catch (cause) {
-    throw new PlatformError("journal.failed", "a record of the hooks' journal is not JSON", { cause });
-  }
 }
 
 /** A query may hold a token. */
