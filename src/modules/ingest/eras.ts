@@ -148,6 +148,13 @@ export class Eras {
     this.#note("ingest.audio_came_late", {});
   }
 
+  /** What was measured holds for pictures of another size too, unless they declare a rate that those before did not. */
+  #rateAfter(before: VideoTrack | null, video: VideoTrack | null): ChosenRate {
+    const declared = video?.declaredRate ?? null;
+    const isOther = declared !== null && !(before?.declaredRate && sameRate(before.declaredRate, declared));
+    return isOther ? chooseCopied(declared, null) : this.#chosen!;
+  }
+
   /** Whether the copied era that waits can begin with the unit. */
   canBegin(timed: TimedUnit): boolean {
     if (this.#pending === null) return false;
@@ -166,8 +173,9 @@ export class Eras {
     if (isLate || !this.#output.isFree(timeNs)) return;
     this.#pending = null;
     this.#watch = null;
+    this.#chosen = this.#rateAfter(videoOf(this.#units.tracks), videoOf(tracks));
     if (!sameTracks(this.#units.tracks, tracks)) this.#units.changeTracks(tracks);
-    this.#output.openEra(this.#plan(tracks, this.#chosen!), timeNs, { hole });
+    this.#output.openEra(this.#plan(tracks, this.#chosen), timeNs, { hole });
   }
 
   /** The track's parameters are others already than those that the open era copies. */

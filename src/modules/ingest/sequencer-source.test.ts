@@ -363,6 +363,22 @@ test("pictures of another codec, from another sender's clock or after a hole: th
   }
 });
 
+test("pictures of other parameters that declare another rate: their era has it from its first part on", () => {
+  for (const [declared, fps] of [
+    [rate(30), 30],
+    [rate(25), 25],
+    [null, 25],
+  ] as const) {
+    const bench = passthrough();
+    bench.attach(TS_CLOCK, tracksEvent(videoTrack(rate(25)), audioTrack()));
+    bench.stream({ seconds: 3, clock: TS_CLOCK });
+    bench.sequencer.event(tracksEvent(videoTrack(declared, 640, 360), audioTrack()));
+    bench.stream({ seconds: 5, fps, gopFrames: fps, clock: TS_CLOCK, startTicks: 270_000 });
+    const [, second, ...more] = bench.log.of("era");
+    assert.deepEqual([second!.frameRate, more], [rate(fps), []]);
+  }
+});
+
 test("tracks that are told one by one: no era of sound alone begins before the pictures are known, or will not be", () => {
   const units = sourceUnits({ seconds: 8, clock: TS_CLOCK });
   const other = videoTrack(rate(25), 640, 360);
