@@ -3,9 +3,9 @@
 import { systemClock } from "#base/clock.ts";
 import { silentLog } from "#base/log.ts";
 import { seededRandom } from "#base/random.ts";
+import type { CmafSink, LogSource } from "#media/session-log/maker-ports.ts";
 import { packageSession } from "#modules/packager/session.ts";
 import { SyntheticLog } from "#modules/packager/testing/synthetic-log.ts";
-import type { CmafSink, LogSource } from "#modules/packager/types.ts";
 
 const SECONDS = 300;
 const ROUNDS = 5;

@@ -7,11 +7,11 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { after, before, test } from "node:test";
 import { seededRandom } from "#base/random.ts";
 import type { Entry, Positioned } from "#media/session-log/entries.ts";
+import type { LogSource } from "#media/session-log/maker-ports.ts";
 import { SessionLog } from "#modules/ingest/log/session-log.ts";
 import { CASES } from "#modules/transcode/testing/cases.ts";
 import { assertSameFrom, runOver, segmentsOf } from "#modules/transcode/testing/runs.ts";
 import { stalls } from "#modules/transcode/testing/session-log.ts";
-import type { LogSource } from "#modules/transcode/types.ts";
 import { nodeAv } from "#platform/av/drivers/node-av.ts";
 
 const isFull = process.env.PURITY === "full";

@@ -5,9 +5,9 @@ import { systemClock } from "#base/clock.ts";
 import { silentLog } from "#base/log.ts";
 import { seededRandom } from "#base/random.ts";
 import { SEGMENT_END } from "#media/cmaf/segment-end.ts";
+import type { CmafSink, CmafTrackSink } from "#media/session-log/maker-ports.ts";
 import { plannedParts, renditionOf } from "#modules/origin/planned-parts.ts";
 import { RATE, TestHouse, type TestSession, until } from "#modules/origin/testing/harness.ts";
-import type { CmafSink, CmafTrackSink } from "#modules/transcode/types.ts";
 import { type ByteBudget, byteBudget, cmafPush } from "./cmaf-push.ts";
 
 function sinkTo(url: () => string, session: TestSession, budget?: ByteBudget): CmafSink {

@@ -11,8 +11,8 @@ import type { Random } from "#base/random.ts";
 import { writeProducerTime } from "#media/cmaf/producer-time.ts";
 import { SEGMENT_END } from "#media/cmaf/segment-end.ts";
 import type { EraFrame } from "#media/session-log/era-frame.ts";
+import type { CmafSink, CmafTrackSink } from "#media/session-log/maker-ports.ts";
 import { taiToUtc } from "#media/time/tai.ts";
-import type { CmafSink, CmafTrackSink } from "#modules/transcode/types.ts";
 import { inOnePiece } from "#platform/network/http.ts";
 
 const RETRY_MS_MIN = 100;

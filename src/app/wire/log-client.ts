@@ -5,8 +5,8 @@ import { describe, PlatformError } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import type { Decision, Entry, Positioned } from "#media/session-log/entries.ts";
+import type { LogSource } from "#media/session-log/maker-ports.ts";
 import type { DecisionSource } from "#modules/origin/types.ts";
-import type { LogSource } from "#modules/transcode/types.ts";
 import { call } from "./call.ts";
 import { readLog } from "./log-connection.ts";
 

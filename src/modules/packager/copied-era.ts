@@ -2,6 +2,7 @@
 import { assert } from "#base/assert.ts";
 import { type CopiedAudio, type CopiedVideo, isCopied } from "#media/ladder/rendition.ts";
 import { type EraOpened, type Hole, INTERLEAVE_MAX_NS, type Track, type Unit } from "#media/session-log/entries.ts";
+import type { CmafSink } from "#media/session-log/maker-ports.ts";
 import { leadOf } from "#media/session-log/tracks.ts";
 import { indexAt, indexAtOrAfter, type Rate, timeOf } from "#media/time/rate.ts";
 import { cmafTrack } from "./cmaf-track.ts";
@@ -10,7 +11,6 @@ import { type MadePart, PartMaker } from "./part-maker.ts";
 import { PictureLane } from "./picture-lane.ts";
 import { SoundLane } from "./sound-lane.ts";
 import { TrackOutlet } from "./track-outlet.ts";
-import type { CmafSink } from "./types.ts";
 
 export type CopiedEraOptions = Readonly<{
   era: EraOpened;

@@ -10,10 +10,10 @@ import {
   type Unit,
 } from "#media/session-log/entries.ts";
 import { compareEraFrames, type EraFrame } from "#media/session-log/era-frame.ts";
+import type { CmafSink } from "#media/session-log/maker-ports.ts";
 import { indexAtOrAfter } from "#media/time/rate.ts";
 import { CopiedEra } from "./copied-era.ts";
 import type { MadePart } from "./part-maker.ts";
-import type { CmafSink } from "./types.ts";
 
 /** What a log that nobody was asked a frame of may lack after its start: audio that is logged up to a second before the
  *  picture of its time. */

@@ -2,8 +2,8 @@
 // sample belongs to the cell it starts in, and a cell in which none starts is no part.
 import { assert } from "#base/assert.ts";
 import { type CmafSample, writeChunk } from "#media/cmaf/write.ts";
+import type { CmafTrackSink } from "#media/session-log/maker-ports.ts";
 import { partCell } from "#media/time/source-ticks.ts";
-import type { CmafTrackSink } from "./types.ts";
 
 /** A fragment's sequence number is its start modulo this: who joins counts like who began. */
 const SEQUENCE_WRAP = 2 ** 31;

@@ -2,8 +2,8 @@
 // to say of eras that are over.
 import { type CmafTrack, writeInit } from "#media/cmaf/write.ts";
 import type { Rendition } from "#media/ladder/rendition.ts";
+import type { CmafSink, CmafTrackSink } from "#media/session-log/maker-ports.ts";
 import type { MadePart } from "./part-maker.ts";
-import type { CmafSink, CmafTrackSink } from "./types.ts";
 
 export class TrackOutlet {
   readonly #sinks: readonly CmafSink[];

@@ -2,8 +2,8 @@
 import { type CmafTrack, writeChunk, writeInit } from "#media/cmaf/write.ts";
 import type { AudioRendition, VideoRendition } from "#media/ladder/rendition.ts";
 import type { EraOpened } from "#media/session-log/entries.ts";
+import type { CmafSink, CmafTrackSink } from "#media/session-log/maker-ports.ts";
 import { AAC_FRAME_SAMPLES } from "#media/time/segmentation.ts";
-import type { CmafSink, CmafTrackSink } from "./types.ts";
 
 /** A fragment's sequence number is its first index modulo this: a worker that joins counts like one that began. */
 const SEQUENCE_WRAP = 2 ** 31;

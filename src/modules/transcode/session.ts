@@ -6,10 +6,10 @@ import type { Clock } from "#base/clock.ts";
 import { PlatformError } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
 import { earliest } from "#media/session-log/era-frame.ts";
+import type { CmafSink, LogSource } from "#media/session-log/maker-ports.ts";
 import type { Av } from "#platform/av/av.ts";
 import { LogReading } from "./log-reading.ts";
 import { Outlet } from "./outlet.ts";
-import type { CmafSink, LogSource } from "./types.ts";
 
 /** A worker that has made everything waits no longer for its origins to have stored it. */
 const DRAIN_TIMEOUT_MS = 30_000;

@@ -5,9 +5,9 @@ import { silentLog } from "#base/log.ts";
 import { boxesIn, descend, only } from "#media/cmaf/read-box.ts";
 import type { Entry, Positioned } from "#media/session-log/entries.ts";
 import type { EraFrame } from "#media/session-log/era-frame.ts";
+import type { CmafSink, LogSource } from "#media/session-log/maker-ports.ts";
 import type { MadePart } from "../part-maker.ts";
 import { packageSession } from "../session.ts";
-import type { CmafSink, LogSource } from "../types.ts";
 
 export type Recorded = Readonly<{ name: string; era: number; init: Buffer; parts: MadePart[] }>;
 

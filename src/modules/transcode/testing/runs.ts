@@ -4,10 +4,10 @@ import { systemClock } from "#base/clock.ts";
 import { silentLog } from "#base/log.ts";
 import type { Entry, Positioned } from "#media/session-log/entries.ts";
 import type { EraFrame } from "#media/session-log/era-frame.ts";
+import type { LogSource } from "#media/session-log/maker-ports.ts";
 import { type Segment, Timeline } from "#media/session-log/timeline.ts";
 import type { Av } from "#platform/av/av.ts";
 import { runSession } from "../session.ts";
-import type { LogSource } from "../types.ts";
 import { digests, type MemorySink, memorySink, sourceOfLog } from "./session-log.ts";
 
 export type RunOptions = Readonly<{

@@ -15,11 +15,11 @@ import type {
   VideoTrack,
 } from "#media/session-log/entries.ts";
 import type { EraFrame } from "#media/session-log/era-frame.ts";
+import type { CmafSink, LogSource } from "#media/session-log/maker-ports.ts";
 import { indexAt, type Rate, rate, timeOf } from "#media/time/rate.ts";
 import { partFrames, partTargetMs, segmentFrames, targetDurationSeconds } from "#media/time/segmentation.ts";
 import type { SourceVideo } from "#platform/av/testing/source.ts";
 import type { SourceAudio } from "#platform/av/testing/source-audio.ts";
-import type { CmafSink, LogSource } from "../types.ts";
 
 export function videoRung(height: number, over: Partial<VideoRendition> = {}): VideoRendition {
   return {
