@@ -234,7 +234,7 @@ function checkAcross(followers: readonly Follower[], findings: Findings): void {
 
 /** Sound is cut at its own frames: so far from the boundary it may begin. */
 function audioFrameSeconds(...followers: readonly Follower[]): number {
-  return Math.max(...followers.map(({ judge }) => (judge.init?.kind === "audio" ? judge.longestSeconds : 0)));
+  return Math.max(...followers.map(({ judge }) => judge.audioFrameSeconds));
 }
 
 /** The multivariant playlist's words against the media, with what was gathered by the end. */

@@ -35,6 +35,8 @@ export class MediaJudge {
     discontinuities: number;
   }[] = [];
   frameSeconds: number | null = null;
+  /** Longest audio frame, by the mean of a part or a segment: where no parts are listed any more, segments are all there is. */
+  audioFrameSeconds = 0;
   /** Shortest and longest picture, or audio frame, by the mean of a part. */
   shortestSeconds = Number.POSITIVE_INFINITY;
   longestSeconds = 0;
@@ -123,6 +125,7 @@ export class MediaJudge {
     this.frameSeconds = ticks / timescale / samples;
     this.shortestSeconds = Math.min(this.shortestSeconds, this.frameSeconds);
     this.longestSeconds = Math.max(this.longestSeconds, this.frameSeconds);
+    this.#learnFrame(got.chunks);
     if (Math.abs(ticks / timescale - part.duration) > 0.001)
       this.#findings.add(
         "part.duration",
@@ -167,6 +170,7 @@ export class MediaJudge {
     } catch (error) {
       return this.#findings.add("media.boxes", answer.url, (error as Error).message);
     }
+    this.#learnFrame(chunks);
     const { timescale } = this.init;
     const seconds = chunks.reduce((sum, chunk) => sum + chunk.durationTicks, 0) / timescale;
     if (Math.abs(seconds - segment.duration) > 0.001)
@@ -193,6 +197,14 @@ export class MediaJudge {
     });
     if (this.segments.length % 5 === 1) await this.#judgeRanges(segment.uri, answer.body);
     for (const part of parts) this.#parts.delete(part.uri); // bounded memory over long runs
+  }
+
+  #learnFrame(chunks: readonly Chunk[]): void {
+    const { kind, timescale } = this.init!;
+    if (kind !== "audio") return;
+    const ticks = chunks.reduce((sum, chunk) => sum + chunk.durationTicks, 0);
+    const samples = chunks.reduce((sum, chunk) => sum + chunk.samples, 0);
+    this.audioFrameSeconds = Math.max(this.audioFrameSeconds, ticks / timescale / samples);
   }
 
   async #judgeRanges(uri: string, whole: Buffer): Promise<void> {

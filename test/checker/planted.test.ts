@@ -46,6 +46,17 @@ test("no hint before a discontinuity, behind which nobody knows where sound begi
   assert.deepEqual(await findingsOf({ playlist: unnamed }, RELOADS), []);
 });
 
+test("a stream that has ended and lists no parts: sound may begin a frame beside the pictures all the same", async () => {
+  const over = (model: PlaylistModel) => {
+    model.segments = model.segments.slice(0, 3).map((segment) => ({ ...segment, parts: [] }));
+    model.open.parts = [];
+    model.hints = [];
+    model.reports = [];
+    model.ended = true;
+  };
+  assert.deepEqual(await findingsOf({ playlist: over }, 2), []);
+});
+
 test("each planted fault is found", { concurrency: AT_ONCE }, async (suite) => {
   const planted = new Set(Object.values(FAULTS).map(({ causes }) => causes));
   assert.deepEqual(
