@@ -191,7 +191,8 @@ export class LogReading {
   #refer(track: VideoTrack, placed: PlacedUnit): void {
     const { randomAccess, payload } = placed.unit;
     const isRefresh = randomAccess && isInstantRefresh(track.codec, payload);
-    if (isRefresh) this.#references = [placed];
+    // A log that is read from another random access point on has nothing older to refer to.
+    if (isRefresh || (randomAccess && this.#references.length === 0)) this.#references = [placed];
     else if (this.#references.length > 0) this.#references.push(placed);
   }
 

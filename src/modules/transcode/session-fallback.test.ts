@@ -20,9 +20,9 @@ const CHANGE = 55;
 const SETTINGS = videoOf({ frames: FRAMES, gopFrames: 150, bFrames: 2 });
 
 /** @param sound whether its sound was encoded before as well */
-async function fallbackLog(sound: boolean): Promise<Positioned<Entry>[]> {
+async function fallbackLog(sound: boolean, settings = SETTINGS): Promise<Positioned<Entry>[]> {
   const log = buildLog({
-    video: await makeVideo(SETTINGS),
+    video: await makeVideo(settings),
     audio: await makeAudio({ codec: "mp2", sampleRate: 48_000, channels: 2, frames: 334 }),
     rate: R25,
     size: SIZE,
@@ -77,3 +77,15 @@ for (const sound of [false, true])
     const joiner = await runOver(av, log, { from: { era: 1, frame: joinAt.start } });
     assert.ok(assertSameFrom(called, joiner, joinAt, log) > 2);
   });
+
+test("open groups of pictures: the log is read from a key frame on that is no refresh, and every picture is shown", async () => {
+  const log = await fallbackLog(false, { ...SETTINGS, gopFrames: 50, openGop: true });
+  const keys = log.filter(({ entry }) => entry.kind === "unit" && entry.track === 1 && entry.randomAccess);
+  const [, second, third] = keys.map(({ position }) => position);
+  assert.ok(keys.length === 4 && third! > log.findIndex(({ entry }) => entry.kind === "era" && entry.era === 1));
+  const kept = log.filter(({ entry, position }) => entry.kind !== "unit" || position >= second!);
+  const { frame } = eraOf(log);
+  const called = await runOver(av, kept, { from: { era: 1, frame } });
+  await assertAllShown(called, frame);
+  assert.deepEqual(digests(called), digests(await runOver(av, log, { from: { era: 1, frame } })));
+});

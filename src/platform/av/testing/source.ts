@@ -39,6 +39,8 @@ export type SourceVideoSettings = Readonly<{
   /** An IDR each so many frames. */
   gopFrames: number;
   bFrames?: number;
+  /** H.264: key frames after the first are no instant refresh; reordered pictures before them refer to what was before. */
+  openGop?: boolean;
   interlaced?: boolean;
   /** film: moves, with some grain. noise: cannot be compressed. Else grey, all of it. */
   content?: "film" | "noise" | Readonly<{ luma: number }>;
@@ -106,7 +108,7 @@ export function scenePlanes(
 
 export async function makeVideo(settings: SourceVideoSettings): Promise<SourceVideo> {
   const { width, height, rate, gopFrames, bFrames = 0, interlaced = false, frames, range } = settings;
-  const { codec: name = "h264", format = "4:2:0" } = settings;
+  const { codec: name = "h264", format = "4:2:0", openGop = false } = settings;
   const codec = findEncoder(ENCODERS[name]);
   const context = new CodecContext();
   context.allocContext3(codec);
@@ -128,7 +130,7 @@ export async function makeVideo(settings: SourceVideoSettings): Promise<SourceVi
   if (interlaced) context.setFlags(AV_CODEC_FLAG_INTERLACED_DCT, AV_CODEC_FLAG_INTERLACED_ME);
   if (settings.matrix) context.colorSpace = settings.matrix as typeof context.colorSpace;
   if (name === "av1") context.gopSize = gopFrames;
-  const options = Dictionary.fromObject(optionsOf(name, bFrames, interlaced));
+  const options = Dictionary.fromObject(optionsOf(name, bFrames, interlaced, openGop ? gopFrames : null));
   check(await context.open2(codec, options), "open the source's encoder");
   options.free();
   const packet = new Packet();
@@ -153,7 +155,7 @@ export async function makeVideo(settings: SourceVideoSettings): Promise<SourceVi
     check(frame.getBuffer(0), "memory");
     fill(frame, scenePlanes(settings, f), format);
     frame.pts = BigInt(f * rate.den);
-    frame.pictType = f % gopFrames === 0 ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE;
+    frame.pictType = f % gopFrames === 0 && !openGop ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE;
     if (settings.captions) frame.newSideData(AV_FRAME_DATA_A53_CC, 3).set([0xfc, 0x80 | (f & 0x7f), 0x20]);
     if (interlaced) frame.flags |= FRAME_INTERLACED | FRAME_TOP_FIELD_FIRST;
     check(await context.sendFrame(frame), "encode the source");
@@ -168,9 +170,16 @@ export async function makeVideo(settings: SourceVideoSettings): Promise<SourceVi
   return { codec: name, config, units };
 }
 
-function optionsOf(codec: VideoCodec, bFrames: number, interlaced: boolean): Record<string, string> {
+/** @param openFrames length of open groups of pictures; null: they are closed */
+function optionsOf(
+  codec: VideoCodec,
+  bFrames: number,
+  interlaced: boolean,
+  openFrames: number | null,
+): Record<string, string> {
   if (codec === "av1") return { preset: "12", crf: "30", "svtav1-params": "lp=1:pred-struct=1:enable-tf=0" };
   const hevcParams = `bframes=${bFrames}:b-adapt=0:open-gop=0:pools=none:frame-threads=1:log-level=none`;
+  const groups = openFrames === null ? "" : `:open-gop=1:keyint=${openFrames}:min-keyint=${openFrames}`;
   return {
     preset: "ultrafast",
     crf: "20",
@@ -178,7 +187,7 @@ function optionsOf(codec: VideoCodec, bFrames: number, interlaced: boolean): Rec
     "forced-idr": "1",
     ...(codec === "hevc"
       ? { "x265-params": hevcParams }
-      : { "x264-params": `annexb=0:b-adapt=0:b-pyramid=none${interlaced ? ":tff=1" : ""}` }),
+      : { "x264-params": `annexb=0:b-adapt=0:b-pyramid=none${groups}${interlaced ? ":tff=1" : ""}` }),
   };
 }
 
