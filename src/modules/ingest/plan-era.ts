@@ -39,6 +39,10 @@ const GOP_TOLERANCE = 0.0015;
 /** Frames of audio that a part holds at least: n or n + 1 of them differ by less than what players allow. */
 const AUDIO_FRAMES_MIN = 6;
 
+/** So many pictures are 85 % of PART-TARGET where that leaves room for one more. */
+const PICTURES_MIN = 6;
+const SHORTEST_PART = 0.85;
+
 export function planEra(tracks: readonly Track[], chosen: ChosenRate, channel: Channel): EraPlan {
   const video = videoOf(tracks);
   const { rate, sourceRate } = video ? chosen : { rate: AUDIO_ONLY_RATE, sourceRate: AUDIO_ONLY_RATE };
@@ -77,16 +81,15 @@ function planCopied(renditions: readonly Rendition[], chosen: ChosenRate, channe
     : Math.max(1, Math.round((frames * frameRate.den) / frameRate.num + longestAudioMs / 1000));
   const partMs = Math.max(PART_MS_MIN, channel.partSeconds * 1000);
   const least = Math.ceil((AUDIO_FRAMES_MIN * longestAudioMs * frameRate.num) / (1000 * frameRate.den) - 1e-9);
-  const perPart = Math.max(least, partFrames(frameRate, frames, partMs));
+  const even = Math.max(least, partFrames(frameRate, frames, partMs));
+  const perPart = Math.max(even, Math.min(PICTURES_MIN, frames));
   const segmentTicks = varies ? Math.round(channel.segmentSeconds * rate.num) : ticksOf(frames, frameRate, rate);
   const partTicks = varies
     ? Math.ceil(Math.max(targetDuration, channel.segmentSeconds) + 1) * rate.num
     : ticksOf(perPart, frameRate, rate);
-  const partMsOf = (frameMs: number) => {
-    // Where a frame has no whole ticks, the first of a part may lie a tick early and that of the next a tick late.
-    const cellMs = ((partTicks + (hasWholeTicks(frameRate) ? 0 : 2)) * 1000) / rate.num;
-    return frameMs === 0 ? cellMs : Math.ceil(cellMs / frameMs - 1e-9) * frameMs;
-  };
+  // Where a frame has no whole ticks, the first of a part may lie a tick early and that of the next a tick late.
+  const cellMs = ((partTicks + (hasWholeTicks(frameRate) ? 0 : 2)) * 1000) / rate.num;
+  const pictureMs = hasVideo ? (1000 * frameRate.den) / frameRate.num : 0;
   return {
     kind: "era",
     mode: "source",
@@ -96,11 +99,20 @@ function planCopied(renditions: readonly Rendition[], chosen: ChosenRate, channe
     partFrames: partTicks,
     partTargetMs: varies
       ? targetDuration * 1000 + ROUNDING_MS
-      : Math.ceil(Math.max(...[0, ...audioMs].map(partMsOf)) - 1e-9),
+      : Math.ceil(Math.max(cellMs + pictureMs, ...audioMs.map((frameMs) => longestSoundMs(cellMs, frameMs))) - 1e-9),
     targetDurationSeconds: targetDuration,
     sourceRate: frameRate,
     renditions,
   };
+}
+
+/** Of a part of sound: frames that start within a cell, however they lie in it, and one more where the pictures' parts are
+ *  85 % of that as well. No source is as even as its rate: with that a frame may be missing, come late, or be moved by a
+ *  drift step. (Sound is exempt from the 85 %: each of its parts is independent.) */
+function longestSoundMs(cellMs: number, frameMs: number): number {
+  if (frameMs === 0) return 0;
+  const evenMs = (Math.floor(cellMs / frameMs + 1e-9) + 1) * frameMs;
+  return Math.max(evenMs, Math.min(evenMs + frameMs, cellMs / SHORTEST_PART));
 }
 
 /** The smallest multiple of the declared GOP that is at least a segment, as EXTINF rounds it. */

@@ -35,7 +35,7 @@ test("RTMP's milliseconds do not show: pictures lie on the frames of the rate, s
     [era!.mode, era!.rate, era!.frameRate, era!.segmentFrames, era!.partFrames],
     ["source", rate(90_000), NTSC, 60 * 3003, 10 * 3003],
   );
-  assert.deepEqual([era!.targetDurationSeconds, era!.partTargetMs], [10, 342]); // 16 frames of 1024 samples
+  assert.deepEqual([era!.targetDurationSeconds, era!.partTargetMs], [10, 368]); // 16 frames of 1024 samples
   assert.deepEqual(
     era!.renditions.map(({ name }) => name),
     ["vcopy", "acopy"],
