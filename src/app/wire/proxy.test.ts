@@ -1,6 +1,7 @@
 // A role that answers before the body has ended, through the front door: the asker must get the answer, and not a reset.
 import { strict as assert } from "node:assert";
 import { request as httpRequest, type IncomingMessage, type RequestListener } from "node:http";
+import { connect } from "node:net";
 import { test } from "node:test";
 import { PASSED_ON } from "#modules/ingest/http-remote.ts";
 import { type HttpServer, listenHttp } from "#platform/network/drivers/http-server.ts";
@@ -12,13 +13,18 @@ const listen = (handler: Parameters<typeof listenHttp>[0]["handlers"][number]) =
 type Under = { front: HttpServer; stopRole: () => Promise<void> };
 
 /** @param role what stands behind the door */
-function through(title: string, role: RequestListener, body: (under: Under) => Promise<void>): void {
+function through(
+  title: string,
+  role: RequestListener,
+  body: (under: Under) => Promise<void>,
+  token = async () => "shown",
+): void {
   test(title, { timeout: 30_000 }, async () => {
     const behind = await listen((request, response) => {
       role(request, response);
       return true;
     });
-    const front = await listen(proxyTo({ matches: () => true, target: () => behind.url, token: async () => "shown" }));
+    const front = await listen(proxyTo({ matches: () => true, target: () => behind.url, token }));
     try {
       await body({ front, stopRole: () => behind.close() });
     } finally {
@@ -118,3 +124,36 @@ through("the role is told who asks, whatever the asker says of that", telling, a
   assert.equal(token, "shown");
   assert.notEqual(Number(remote.split(":")[1]), port);
 });
+
+const arrived: string[] = [];
+const remembering: RequestListener = (request, response) => {
+  let text = "";
+  request.setEncoding("utf8").on("data", (piece) => (text += piece));
+  request.on("end", () => {
+    arrived.push(text);
+    response.end();
+  });
+};
+
+/** Sends all of it and closes, without a look at the answer, as some packagers do. */
+async function sendAndClose(url: string, text: string): Promise<void> {
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  const closed = new Promise((resolve) => socket.on("close", resolve));
+  socket.on("error", () => {}); // a reset: it is gone by then
+  socket.write(`PUT /ingest/x/init.mp4 HTTP/1.1\r\nhost: x\r\ncontent-length: ${text.length}\r\n\r\n${text}`);
+  socket.end(() => socket.destroy());
+  await closed;
+}
+
+through(
+  "a body whose sender left behind its last byte arrives, also when the role's token takes a while",
+  remembering,
+  async ({ front }) => {
+    const texts = Array.from({ length: 20 }, (_, i) => `${i} ${"x".repeat(5000)}`);
+    for (const text of texts) await sendAndClose(front.url, text);
+    while (arrived.length < texts.length) await new Promise((resolve) => setTimeout(resolve, 5));
+    assert.deepEqual(arrived.sort(), texts.sort());
+  },
+  () => new Promise((resolve) => setTimeout(() => resolve("shown"), 20)),
+);

@@ -3,10 +3,10 @@
 // A role that refuses answers before the body has ended. Whoever is cut off while writing sees a reset and never the
 // reason, so after the answer the rest of the body is read and thrown away, until the listener has had enough of it.
 import { request as httpRequest, type IncomingMessage, type ServerResponse } from "node:http";
-import { pipeline } from "node:stream";
+import { pipeline, type Readable } from "node:stream";
 import { PlatformError } from "#base/errors.ts";
 import { PASSED_ON, peerOf } from "#modules/ingest/http-remote.ts";
-import { answerProblem, type HttpHandler } from "#platform/network/http.ts";
+import { answerProblem, bodyOf, type HttpHandler } from "#platform/network/http.ts";
 
 /** Headers of one hop only (RFC 9110, 7.6.1). */
 const HOP = [
@@ -40,19 +40,20 @@ export function proxyTo({ matches, target, token }: ProxyOptions): HttpHandler {
       request.resume();
       return true;
     }
-    request.on("error", () => {}); // its close follows
+    const body = bodyOf(request);
     token()
-      .then((shown) => passOn(request, response, new URL(url, base), shown))
+      .then((shown) => passOn(request, body, response, new URL(url, base), shown))
       .catch((error: unknown) => {
         answerProblem(response, error);
-        request.resume();
+        body.resume();
       });
     return true;
   };
 }
 
-function passOn(request: IncomingMessage, response: ServerResponse, url: URL, token: string): void {
-  if (request.socket.destroyed) return; // the asker left meanwhile
+/** @param body of the request: whole even when its sender has left meanwhile */
+function passOn(request: IncomingMessage, body: Readable, response: ServerResponse, url: URL, token: string): void {
+  if (request.destroyed && !request.readableEnded) return; // the asker broke off meanwhile
   const headers = { ...request.headers, [PASSED_ON.remote]: peerOf(request), [PASSED_ON.token]: token };
   for (const name of HOP) delete headers[name as keyof typeof headers];
   headers.connection = "keep-alive"; // else the role closes with its answer, and what is still coming resets it
@@ -62,19 +63,19 @@ function passOn(request: IncomingMessage, response: ServerResponse, url: URL, to
     response.writeHead(answer.statusCode ?? 502, withoutHop(answer.headers));
     response.flushHeaders();
     pipeline(answer, response, () => {
-      request.unpipe(onward);
+      body.unpipe(onward);
       onward.destroy();
-      request.resume();
+      body.resume();
     });
   });
   onward.on("error", (cause) => {
-    request.unpipe(onward);
+    body.unpipe(onward);
     answerProblem(response, new PlatformError("network.unreachable", "That part does not answer.", { cause }));
-    request.resume();
+    body.resume();
   });
-  request.on("close", () => request.complete || onward.destroy());
+  body.on("error", () => onward.destroy()); // the sender broke off
   onward.flushHeaders(); // a body may be long in coming, and whether it may come at all is for the role to say
-  request.pipe(onward); // not pipeline: it would cut the asker off when the role has had enough
+  body.pipe(onward); // not pipeline: it would cut the asker off when the role has had enough
 }
 
 /** How the role's connection to us goes on says nothing about the asker's. */

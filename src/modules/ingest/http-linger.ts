@@ -11,6 +11,7 @@ export function lingerAfterAnswer(clock: Clock, request: IncomingMessage, respon
     const linger = clock.setTimer(LINGER_MS, () => request.destroy());
     if (request.complete) linger.cancel();
     else request.on("end", () => linger.cancel());
+    request.unpipe();
     request.resume();
   });
 }

@@ -1,6 +1,7 @@
 // The shape of everything that answers HTTP. Handlers are composed by path prefix in app/; each answers or calls nothing
 // and returns false, so that the next one may.
 import type { IncomingMessage, OutgoingMessage, ServerResponse } from "node:http";
+import { PassThrough } from "node:stream";
 import { PlatformError, type Problem, toProblem } from "#base/errors.ts";
 
 /** @returns false when the path is not this handler's: nothing was read or written */
@@ -18,6 +19,18 @@ export function inOnePiece(message: OutgoingMessage, write: () => void): void {
     message.uncork();
     socket?.uncork();
   }
+}
+
+/** The body, read from now on and held until somebody wants it (64 KiB, then the sender waits). For who has to ask something
+ *  first: some senders close behind the last byte without a wait for the answer, and Node throws away what nobody had
+ *  begun to read by then. It is destroyed when the sender breaks off. */
+export function bodyOf(request: IncomingMessage): PassThrough {
+  const body = new PassThrough();
+  body.on("error", () => {}); // whoever reads it is told; before that nobody has to be
+  request.pipe(body);
+  request.on("error", (error) => body.destroy(error));
+  request.on("close", () => request.readableEnded || body.destroy(new Error("The sender broke off.")));
+  return body;
 }
 
 /** The whole body as text. Throws api.bad_request when it is longer than `bytesMax`. */

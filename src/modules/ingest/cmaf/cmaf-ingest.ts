@@ -2,13 +2,14 @@
 // publisher like any other, so everything that holds for a session holds for it (docs/decisions/0010).
 // Source: DASH-IF Live Media Ingest 1.2, interfaces 1 and 2
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Readable } from "node:stream";
 import type { Clock } from "#base/clock.ts";
 import { describe, PlatformError } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
 import { FragmentReader } from "#media/cmaf/fragments.ts";
 import type { JournalFolder } from "#platform/journal/journal.ts";
 import type { Keys } from "#platform/keys/keys.ts";
-import { answerChallenge, answerProblem, type HttpHandler } from "#platform/network/http.ts";
+import { answerChallenge, answerProblem, bodyOf, type HttpHandler } from "#platform/network/http.ts";
 import { keyOf } from "../http-key.ts";
 import { lingerAfterAnswer } from "../http-linger.ts";
 import { peerOf, remoteOf } from "../http-remote.ts";
@@ -80,6 +81,7 @@ export function cmafIngest(deps: CmafIngestDeps): CmafIngest {
   }
 
   async function take(told: PublishRequest, path: string, request: IncomingMessage, response: ServerResponse) {
+    const body = bodyOf(request);
     const asked = { ...told, remote: await remoteOf(request, keys) };
     const object = objectName(path);
     if (request.method === "DELETE") {
@@ -93,10 +95,10 @@ export function cmafIngest(deps: CmafIngestDeps): CmafIngest {
     }
     const publisher = await publisherFor(asked);
     if (object.kind === "media") {
-      const isLast = await takeMedia(publisher, object.representation, request);
+      const isLast = await takeMedia(publisher, object.representation, body);
       if (isLast && publisher.trackEnded(object.representation)) over(asked.channel!, publisher, asked);
     } else {
-      const text = await textOf(request, publisher);
+      const text = await textOf(body, publisher);
       // The last manifest of a stream is one of a finished presentation (ISO/IEC 23009-1, 5.3.1.2).
       if (object.kind === "manifest" && /<MPD\b[^>]*\btype\s*=\s*["']static["']/.test(text))
         over(asked.channel!, publisher, asked);
@@ -113,9 +115,10 @@ export function cmafIngest(deps: CmafIngestDeps): CmafIngest {
       return true;
     }
     take(asked.request, asked.path, request, response).catch((error: unknown) => {
-      if (!(error instanceof PlatformError)) log.error("ingest.cmaf_failed", { error });
-      else
-        log.warn("ingest.cmaf_refused", { channel: asked.request.channel, path: asked.path, detail: describe(error) });
+      const what = { channel: asked.request.channel, path: asked.path, detail: describe(error) };
+      if (error instanceof PlatformError) log.warn("ingest.cmaf_refused", what);
+      else if (request.destroyed && !request.readableEnded) log.warn("ingest.cmaf_broke_off", what);
+      else log.error("ingest.cmaf_failed", { ...what, error });
       if (!response.headersSent && !response.destroyed) answerProblem(response, error);
     });
     return true;
@@ -148,10 +151,10 @@ async function admitted(held: Held, key: string | null): Promise<CmafPublisher |
 }
 
 /** @returns whether the sender says that nothing follows in this track (brand lmsg) */
-async function takeMedia(publisher: CmafPublisher, representation: string, request: IncomingMessage): Promise<boolean> {
+async function takeMedia(publisher: CmafPublisher, representation: string, body: Readable): Promise<boolean> {
   const reader = new FragmentReader();
   let last = false;
-  for await (const bytes of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+  for await (const bytes of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     if (publisher.dismissal) throw publisher.dismissal;
     publisher.received(bytes.byteLength);
     reader.init ??= publisher.initOf(representation);
@@ -165,10 +168,10 @@ async function takeMedia(publisher: CmafPublisher, representation: string, reque
   return last;
 }
 
-async function textOf(request: IncomingMessage, publisher: CmafPublisher): Promise<string> {
+async function textOf(body: Readable, publisher: CmafPublisher): Promise<string> {
   const pieces: Buffer[] = [];
   let bytes = 0;
-  for await (const piece of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+  for await (const piece of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     bytes += piece.byteLength;
     publisher.received(piece.byteLength);
     if (bytes > MANIFEST_BYTES_MAX)
