@@ -68,6 +68,7 @@ test("any constant rate: each part holds as many pictures as another, none is lo
 test("a picture that is missing, late or of the next rate makes no part longer than PART-TARGET", () => {
   for (const [fps, sound] of [
     [25, [audioTrack()]],
+    [25, [{ ...audioTrack(), codec: "eac3", samplesPerUnit: 1536 }]],
     [30, [audioTrack()]],
     [50, []],
     [15, [audioTrack(44_100)]],

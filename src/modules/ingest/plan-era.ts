@@ -112,7 +112,7 @@ function planCopied(renditions: readonly Rendition[], chosen: ChosenRate, channe
 function longestSoundMs(cellMs: number, frameMs: number): number {
   if (frameMs === 0) return 0;
   const evenMs = (Math.floor(cellMs / frameMs + 1e-9) + 1) * frameMs;
-  return Math.max(evenMs, Math.min(evenMs + frameMs, cellMs / SHORTEST_PART));
+  return Math.max(evenMs, Math.min(evenMs + frameMs, Math.floor(cellMs / SHORTEST_PART))); // it is told in whole ms
 }
 
 /** The smallest multiple of the declared GOP that is at least a segment, as EXTINF rounds it. */
