@@ -64,10 +64,10 @@ test("a key is added, used, rotated with a grace, and revoked; its text is told 
   const rotate = (body?: object) => ask(`${path}/rotate`, { method: "POST", body: body ?? {} });
   const second = (await rotate({ graceSeconds: 60 })).json;
   fits(schemas.channelKey, second);
-  assert.equal(second.expiresAt, null, "the date was the old text's");
+  assert.equal(second.expiresAt, added.json.expiresAt, "what was lent stays lent");
   assert.ok(opens("keyed", added.json.key) && opens("keyed", second.key), "both, within the grace");
-  const third = (await rotate({ graceSeconds: 0, key: "a-key-of-ours" })).json;
-  assert.deepEqual([third.key, third.previousUntil], ["a-key-of-ours", null]);
+  const third = (await rotate({ graceSeconds: 0, key: "a-key-of-ours", expiresAt: null })).json;
+  assert.deepEqual([third.key, third.previousUntil, third.expiresAt], ["a-key-of-ours", null, null]);
   assert.deepEqual([opens("keyed", second.key), opens("keyed", added.json.key)], [false, false]);
 
   const gone = await ask(path, { method: "DELETE" });

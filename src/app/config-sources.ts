@@ -26,9 +26,16 @@ export type Options = Readonly<{
 
 export function fileLayer(path: string, text: string): Layer {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: "silent" });
   const lineOf = (offset: number) => `${path}:${lines.linePos(offset).line}`;
   const mistakes = document.errors.map(({ pos, message }) => `${lineOf(pos[0])}: ${message}`);
+  visit(document, {
+    Pair(_, { key }) {
+      // Not shown: there may be a password in it.
+      if (isCollection(key))
+        mistakes.push(`${lineOf(key.range?.[0] ?? 0)}: a key must be a word, not a mapping or a list`);
+    },
+  });
   let value: unknown = null;
   try {
     if (mistakes.length === 0) value = document.toJS({ maxAliasCount: 100 });
@@ -168,7 +175,7 @@ function parseText(schema: JsonSchema, text: string): unknown {
   if (schema.type !== "array") return text;
   if (schema.items?.type === "object") {
     try {
-      return parse(text, { maxAliasCount: 100 });
+      return parse(text, { maxAliasCount: 100, logLevel: "silent" });
     } catch {
       return text;
     }

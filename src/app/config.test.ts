@@ -351,6 +351,10 @@ test("files: a missing default is none, a missing named one is a mistake, broken
   assert.match(mistakes({ file: "port: 1\nport: 2\n" })[0]!, /^continuity\.yaml:2: Map keys must be unique/);
   assert.match(mistakes({ file: "a: [1\n" })[0]!, /^continuity\.yaml:\d+: /);
   assert.deepEqual(mistakes({ file: "- 1\n" }), ["continuity.yaml:1: must be a mapping of keys to values"]);
+  assert.deepEqual(
+    mistakes({ file: "port: 1\nchannels:\n  - { { key: a-secret }: 1 }\n" }).filter((line) => /secret/.test(line)),
+    [],
+  );
   assert.equal(read({ file: "" }).config.file?.endsWith("continuity.yaml"), true);
 });
 

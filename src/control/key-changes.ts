@@ -60,7 +60,7 @@ export function rotatedKey(
 ): Made {
   const key = keyNamed(entry, name);
   const text = change.key ?? newKey(random);
-  const { graceSeconds = ROTATE_GRACE_SECONDS, expiresAt = null } = change;
+  const { graceSeconds = ROTATE_GRACE_SECONDS, expiresAt = key.expiresAt ?? null } = change; // a loan stays one
   const next = rotated(key, { sha256: hashKey(text), now, graceSeconds, expiresAt });
   return { keys: entry.keys.map((old) => (old === key ? next : old)), texts: new Map([[name, text]]) };
 }

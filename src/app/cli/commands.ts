@@ -66,7 +66,10 @@ Examples:
       .addArgument(new Argument("[action]").choices(["list", "add", "rotate", "revoke"]).default("list"))
       .argument("[key]", "name of the key")
       .option("--key <text>", "add, rotate: this text instead of a new one")
-      .option("--expires <when>", "add, rotate: 30d, 12h, or an instant like 2027-01-31T18:00:00Z (never)")
+      .option(
+        "--expires <when>",
+        "add, rotate: 30d, 12h, or an instant like 2027-01-31T18:00:00Z, or never (add: never; rotate: as before)",
+      )
       .option("--grace <time>", "rotate: how long the old text stays good (24h); 0 ends it at once")
       .option("--no-kick", "revoke: let a publisher that is on with it go on"),
   ).action(async (name, action, key, options) => (await load()).keys(name, action, key, options));

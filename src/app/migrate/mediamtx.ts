@@ -1,7 +1,8 @@
 // MediaMTX: each path becomes a channel; what a path takes from elsewhere becomes a pull.
 // Source: mediamtx.yml of the project's distribution, which documents each setting
-import { parse } from "yaml";
+import { isCollection, parseDocument, visit } from "yaml";
 import { PlatformError } from "#base/errors.ts";
+import type { Input } from "#media/channel.ts";
 import { ffmpegLadder } from "./ffmpeg-ladder.ts";
 import { mediaMtxUsers, type UserKeys } from "./mediamtx-users.ts";
 import {
@@ -18,6 +19,8 @@ import {
 
 type Settings = Readonly<Record<string, unknown>>;
 
+/** "udp://" until version 1.13, MPEG-TS or RTP in it; what stands behind the port (an interface, a sender) is told apart. */
+const LISTENED = /^udp(?:\+mpegts|\+rtp)?:\/\/([^/?#:]+|\[[^\]]+\]):(\d{1,5})$/;
 const PULLED = /^(rtmps?|rtsps?|https?):\/\//;
 
 /** Of a path: what it is for, where it has no counterpart. */
@@ -32,6 +35,8 @@ const PATH_WHY: readonly [RegExp, string][] = [
     "there is no such setting",
   ],
 ];
+/** Only with `record` itself do its other settings mean anything. */
+const RECORDS = new Set(["true", "yes"]);
 const PATH_FINE = new Set(["name", "source", "sourceOnDemand", "publishUser", "publishPass", "sourceFingerprint"]);
 /** What needs no counterpart, and what is told elsewhere. */
 const FINE =
@@ -69,8 +74,19 @@ export function fromMediaMtx(text: string, file: string, secret: string): Outcom
 
 /** A document that reads well may still not be made a value: aliases of nothing or without end, merges of no mapping. */
 function readYaml(text: string, file: string): unknown {
+  const options = { prettyErrors: false, version: "1.1", logLevel: "error" } as const;
+  const document = parseDocument(text, options);
+  visit(document, {
+    Pair(_, { key }) {
+      // Not shown: there may be a password in it.
+      if (isCollection(key))
+        throw new PlatformError("config.invalid", `${file} has a key that is a mapping or a list.`);
+    },
+  });
   try {
-    return parse(text, { prettyErrors: false, version: "1.1", maxAliasCount: 100, logLevel: "error" });
+    const [error] = document.errors;
+    if (error) throw error;
+    return document.toJS({ maxAliasCount: 100 });
   } catch (error) {
     throw new PlatformError("config.invalid", `${file} is not YAML: ${(error as Error).message}`);
   }
@@ -106,7 +122,7 @@ function channelsOf(
     }
     const ladder = ladderOf(settings);
     for (const setting of Object.keys(settings)) {
-      if (PATH_FINE.has(setting)) continue;
+      if (PATH_FINE.has(setting) || (setting.startsWith("record") && !RECORDS.has(String(settings.record)))) continue;
       if (ladder !== null && setting === ladder.from) {
         note(`paths: ${name}: ${setting}`, "the ladder is made by the platform itself (see ladder)");
         continue;
@@ -115,7 +131,7 @@ function channelsOf(
     }
     const channel = channelNameOf(name, taken);
     taken.add(channel);
-    const inputs = pullOf(name, settings, note);
+    const inputs = inputsOf(name, settings, note);
     const own = keysOf(name, settings, note);
     const keys = [...own, ...users(name).filter((user) => own.every((key) => key.name !== user.name))];
     return [
@@ -143,10 +159,21 @@ function ladderOf(settings: Settings) {
   return null;
 }
 
-function pullOf(name: string, { source, sourceOnDemand }: Settings, note: Noter) {
+/** Where its media comes from besides publishers: an address to pull, or a port that we listen on. */
+function inputsOf(name: string, { source, sourceOnDemand }: Settings, note: Noter): Input[] {
   if (source === undefined || source === "publisher") return [];
+  const udp = LISTENED.exec(String(source));
+  const port = Number(udp?.[2]);
+  if (udp && port >= 1 && port <= 65_535) {
+    const host = udp[1]!.replaceAll(/[[\]]/g, "");
+    const isGroup = /^(22[4-9]|23\d)\.|^ff/i.test(host);
+    return [{ kind: "udp", port, ...(isGroup ? { group: host } : { host }) }];
+  }
   if (typeof source !== "string" || !PULLED.test(source)) {
-    note(`paths: ${name}: source ${String(source).slice(0, 60)}`, "pulls here are of rtmp, rtsp, http and https");
+    note(
+      `paths: ${name}: source ${String(source).slice(0, 60)}`,
+      "inputs here are pulls of rtmp, rtsp, http and https, and MPEG-TS by UDP",
+    );
     return [];
   }
   return [{ kind: "pull" as const, url: source, ...(sourceOnDemand === true ? { onDemand: true } : {}) }];

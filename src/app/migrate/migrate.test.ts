@@ -103,7 +103,13 @@ authMethod: http
 authHTTPAddress: http://localhost/auth
 pathDefaults:
   record: no
+  recordPath: /tmp/x
 paths:
+  multicast:
+    source: udp+mpegts://238.0.0.1:1234
+  ten:
+    source: udp://10.0.0.5:1235
+    record: yes
   cam1:
     source: rtsp://user:pw@10.0.0.5:554/stream
     sourceOnDemand: yes
@@ -124,8 +130,10 @@ test("MediaMTX's paths become channels, their sources pulls, their passwords key
   assert.equal(config.rtmpPort, 1940);
   assert.deepEqual(
     config.channels.map((entry) => entry.channel.name),
-    ["cam1", "studio-main", "weak", "whep"],
+    ["multicast", "ten", "cam1", "studio-main", "weak", "whep"],
   );
+  assert.deepEqual(channel("multicast").channel.inputs, [{ kind: "udp", port: 1234, group: "238.0.0.1" }]);
+  assert.deepEqual(channel("ten").channel.inputs, [{ kind: "udp", port: 1235, host: "10.0.0.5" }]);
   assert.deepEqual(channel("cam1").channel.inputs, [
     { kind: "pull", url: "rtsp://user:pw@10.0.0.5:554/stream", onDemand: true },
   ]);
@@ -137,8 +145,16 @@ test("MediaMTX's paths become channels, their sources pulls, their passwords key
   );
   assert.equal(config.hooks.publish?.url, "http://localhost/auth");
   const told = outcome.notes.map(({ what }) => what).join("\n");
-  for (const lost of ["runOnReady", "weak: publishPass", "whep: source", "all_others", "record", "authHTTPAddress"])
+  for (const lost of [
+    "runOnReady",
+    "weak: publishPass",
+    "whep: source",
+    "all_others",
+    "ten: record",
+    "authHTTPAddress",
+  ])
     assert.ok(told.includes(lost), `${lost} is not told in\n${told}`);
+  assert.ok(!told.includes("cam1: record"), "what is not recorded there is not lost here");
 });
 
 const MEDIAMTX_USERS = `
