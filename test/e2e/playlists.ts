@@ -24,8 +24,8 @@ function urisOf(text: string): string[] {
 /** The newest init segment and all finished segments behind it as one file, as a player feeds them to its decoder. */
 export async function download(url: string, file: string): Promise<void> {
   const text = await (await fetch(url)).text();
-  const [map, ...lines] = text.slice(text.lastIndexOf("#EXT-X-MAP:URI=")).split("\n");
-  const init = /URI="([^"]+)"/.exec(map!)![1]!;
+  const init = [...text.matchAll(/#EXT-X-MAP:URI="([^"]+)"/g)].at(-1)![1]!;
+  const lines = text.slice(text.indexOf(`#EXT-X-MAP:URI="${init}"`)).split("\n"); // a discontinuity names it once more
   const uris = [init, ...lines.filter((line) => line !== "" && !line.startsWith("#"))];
   const bodies = await Promise.all(
     uris.map(async (uri) => Buffer.from(await (await fetch(new URL(uri, url))).arrayBuffer())),
