@@ -16,6 +16,7 @@ import {
   unlessInstalled,
   withInstallation,
 } from "./installation.ts";
+import { whileSending } from "./odd.ts";
 import { hasNoX265, hasSegments, renditionUrls } from "./playlists.ts";
 
 const skip = unlessInstalled("ffmpeg");
@@ -45,17 +46,7 @@ function probe(url: string): {
 }
 
 /** Publishes while `body` runs, then ends it cleanly. */
-async function whilePublishing(args: string[], body: () => Promise<void>): Promise<void> {
-  const source = ffmpeg(args);
-  try {
-    await body();
-  } catch (error) {
-    console.error(source.stderr());
-    throw error;
-  } finally {
-    await source.end();
-  }
-}
+const whilePublishing = (args: string[], body: () => Promise<void>) => whileSending(ffmpeg(args), body, "end");
 
 test("RTMP: H.264 and AAC in, a ladder out that ffmpeg and GStreamer decode without a word; clean end, ENDLIST", {
   skip,

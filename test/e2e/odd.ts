@@ -34,15 +34,20 @@ export function sendAsIs(installation: Installation, channel: string, file: stri
   return ffmpeg([...all, "-f", "mpegts", "-muxdelay", "0", "-method", "PUT", to]);
 }
 
-/** The source is ended, whatever becomes of `body`, and what it said is shown when that fails. */
-export async function whileSending(source: Source, body: () => Promise<void>): Promise<void> {
+/** The source is ended, whatever becomes of `body`, and what it said is shown when that fails.
+ *  @param how without a goodbye, or with the protocol's */
+export async function whileSending(
+  source: Source,
+  body: () => Promise<void>,
+  how: "kill" | "end" = "kill",
+): Promise<void> {
   try {
     await body();
   } catch (error) {
     console.error(source.stderr());
     throw error;
   } finally {
-    await source.kill();
+    await source[how]();
   }
 }
 

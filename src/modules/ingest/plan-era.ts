@@ -108,7 +108,9 @@ function planCopied(renditions: readonly Rendition[], chosen: ChosenRate, channe
 
 /** Of a part of sound: frames that start within a cell, however they lie in it, and one more where the pictures' parts are
  *  85 % of that as well. No source is as even as its rate: with that a frame may be missing, come late, or be moved by a
- *  drift step. (Sound is exempt from the 85 %: each of its parts is independent.) */
+ *  drift step. (Sound is exempt from the 85 %: each of its parts is independent.)
+ *  @returns ms; 0 for what is no sound @param frameMs of one frame of it, 0 for pictures
+ *  Source: draft-pantos-hls-rfc8216bis-22, 4.4.4.9 */
 function longestSoundMs(cellMs: number, frameMs: number): number {
   if (frameMs === 0) return 0;
   const evenMs = (Math.floor(cellMs / frameMs + 1e-9) + 1) * frameMs;

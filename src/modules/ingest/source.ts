@@ -138,7 +138,7 @@ export class Source {
     if (unsupported && opening.tracks.length === 0 && nowMs - unsupported.sinceMs >= UNSUPPORTED_WAIT_MS)
       return new PlatformError(
         "ingest.unsupported_codec",
-        `Nothing in the stream can be taken (${unsupported.what}). Send H.264 or HEVC video, AAC audio.`,
+        `Nothing in the stream can be taken (${unsupported.what}). Send H.264, HEVC or AV1 video, and AAC, MP2, MP3, AC-3, E-AC-3 or Opus audio.`,
       );
     if (this.unitMs === null && sinceMs >= NO_DATA_MS)
       return new PlatformError("ingest.no_data", `No media came within ${NO_DATA_MS / 1000} s.`);

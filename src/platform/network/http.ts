@@ -33,7 +33,7 @@ export function bodyOf(request: IncomingMessage): PassThrough {
   return body;
 }
 
-/** The whole body as text. Throws api.bad_request when it is longer than `bytesMax`. */
+/** The whole body as UTF-8 text. @throws PlatformError api.bad_request when it is longer than `bytesMax` */
 export async function readText(message: IncomingMessage, bytesMax: number): Promise<string> {
   const pieces: Buffer[] = [];
   let bytes = 0;
@@ -45,6 +45,7 @@ export async function readText(message: IncomingMessage, bytesMax: number): Prom
   return Buffer.concat(pieces).toString("utf8");
 }
 
+/** Named, and not with a weight of 0. Source: RFC 9110, 12.5.3 and 12.4.2 */
 export function acceptsGzip(request: IncomingMessage): boolean {
   return /\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))/.test(String(request.headers["accept-encoding"] ?? ""));
 }
